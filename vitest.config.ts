@@ -1,0 +1,45 @@
+import { availableParallelism } from 'node:os'
+import { defineConfig } from 'vitest/config'
+
+/** Tests of `core`, `api` and everything else that neither starts a child process nor opens a socket. */
+const unit = ['test/core/**', 'test/api/**', 'test/architecture/**', 'test/runtime/**', 'test/cli/**']
+/** Tests that need `KUBEBUILDER_ASSETS`: a real kube-apiserver with etcd. */
+const real = ['test/real/**']
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: unit.map((folder) => `${folder}/*.test.ts`),
+          exclude: ['**/*.world.test.ts'],
+          pool: 'threads',
+          isolate: false,
+        },
+      },
+      {
+        test: {
+          name: 'world',
+          include: ['test/**/*.test.ts'],
+          exclude: [...unit.map((folder) => `${folder}/!(*.world).test.ts`), ...real],
+          pool: 'forks',
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          maxWorkers: availableParallelism(),
+        },
+      },
+      {
+        test: {
+          name: 'real',
+          include: real.map((folder) => `${folder}/*.test.ts`),
+          pool: 'forks',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          globalSetup: ['test/support/control-plane-for-run.ts'],
+        },
+      },
+    ],
+  },
+})
