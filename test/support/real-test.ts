@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto'
+import { test as base, inject } from 'vitest'
+import { request } from './control-plane.ts'
+import { type SharedControlPlane, skipReason } from './control-plane-for-run.ts'
+
+export interface RealFixtures {
+  /** the control plane of the run; without one the test is skipped */
+  plane: SharedControlPlane
+  /** made for this test, deleted after it */
+  namespace: string
+}
+
+/** `test` for the project `real`. */
+export const test = base.extend<RealFixtures>({
+  plane: async ({ skip }, use) => {
+    const plane = inject('controlPlane')
+    if (plane === undefined) return skip(skipReason)
+    await use(plane)
+  },
+  namespace: async ({ plane }, use) => {
+    const name = `test-${randomBytes(4).toString('hex')}`
+    await request(plane, 'POST', '/api/v1/namespaces', {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name },
+    })
+    await use(name)
+    await request(plane, 'DELETE', `/api/v1/namespaces/${name}`)
+  },
+})
