@@ -12,7 +12,22 @@ export type ErrorKind = 'user' | 'missing' | 'server'
 /** Codes in alphabetical order; `docs/errors.md` lists the same ones, which a test compares. */
 export const errorCodes = {
   API_BAD_REQUEST: 'user',
+  APPLY_CONFLICT: 'server',
+  APPLY_DENIED: 'user',
+  APPLY_IMMUTABLE: 'user',
+  APPLY_INVALID: 'user',
+  APPLY_KIND_UNKNOWN: 'user',
+  APPLY_NAMESPACE_MISSING: 'user',
+  APPLY_TOO_LARGE: 'user',
+  CLUSTER_DENIED: 'user',
+  CLUSTER_FORBIDDEN: 'user',
+  CLUSTER_UNAVAILABLE: 'server',
+  CLUSTER_UNREACHABLE: 'server',
+  CLUSTER_WATCH_EXPIRED: 'server',
   INTERNAL: 'server',
+  KUBECONFIG_INVALID: 'user',
+  KUBECONFIG_MISSING: 'user',
+  PORT_FORWARD_FAILED: 'server',
   RESOURCE_ID_INVALID: 'user',
 } as const satisfies Record<string, ErrorKind>
 
