@@ -3,7 +3,7 @@ export type LogValue = string | number | boolean | null | undefined | Date | Err
 export type LogFields = Record<string, LogValue>
 
 export interface Log {
-  /** Write one entry. Values with secrets must not get here: URLs are shown by `safeUrl`. */
+  /** Write one entry. Fields that are `undefined` are left out; lists are joined by commas. Values with secrets must not get here: URLs are shown by `safeUrl`. */
   write(fields: LogFields): void
   /** A log whose entries begin with these fields, such as `component=sync-loop`. */
   with(fields: LogFields): Log
