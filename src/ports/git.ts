@@ -1,3 +1,7 @@
+import type { Identity } from '../core/git/object.ts'
+
+export type { Identity }
+
 /**
  * What we ask of Git: one mirror of one upstream repository, read without checking anything out, and written by
  * building objects and publishing them with one push.
@@ -23,11 +27,6 @@ export interface CommitSummary {
   subject: string
 }
 
-export interface Identity {
-  name: string
-  email: string
-}
-
 export interface CommitRequest {
   parent: Revision
   /** path → new text of the file; its mode stays. Only files that exist in `parent` */
@@ -46,6 +45,8 @@ export interface Publication {
   revision: Revision
   /** notes for commits between `expected` and `revision`: commit → text of the note */
   notes: ReadonlyMap<Revision, string>
+  /** who commits the notes */
+  committer: Identity
 }
 
 export interface GitMirror {
@@ -62,7 +63,7 @@ export interface GitMirror {
   /**
    * Prove that we may push, by pushing and deleting a tag `flux-write-check-<10 hex digits>`.
    *
-   * @throws FluxError `GIT_NOT_WRITABLE` | `GIT_UNREACHABLE` | `GIT_TIMEOUT`
+   * @throws FluxError `GIT_BRANCH_MISSING` | `GIT_NOT_WRITABLE` | `GIT_UNREACHABLE` | `GIT_TIMEOUT`
    */
   checkWritable(branch: string, signal?: AbortSignal): Promise<void>
 
@@ -75,13 +76,27 @@ export interface GitMirror {
   /** The upstream's default branch and the names of all, for error texts. */
   branches(): Promise<{ default: string | undefined; names: string[] }>
 
-  /** Every file of a revision, below the paths given (all of them, without paths), in tree order. */
+  /**
+   * Every file of a revision, below the paths given (all of them, without paths), in tree order. A path may name a
+   * file; one that names nothing gives nothing.
+   *
+   * @throws FluxError `GIT_OBJECT_MISSING` | `GIT_TREE_TOO_LARGE`
+   */
   listFiles(revision: Revision, paths?: readonly string[]): Promise<TreeEntry[]>
 
-  /** Content of a blob. Large blobs are refused above `maxBytes` with `MANIFEST_TOO_LARGE`. */
+  /**
+   * Content of a blob.
+   *
+   * @param maxBytes default 4 MiB
+   * @throws FluxError `GIT_OBJECT_MISSING` | `MANIFEST_TOO_LARGE`
+   */
   readBlob(hash: string, maxBytes?: number): Promise<Uint8Array>
 
-  /** Commits reachable from `to` but not from `from`, newest first, only those that touch `paths` where given. */
+  /**
+   * Commits reachable from `to` but not from `from`, newest first, only those that touch `paths` where given.
+   *
+   * @throws FluxError `GIT_OBJECT_MISSING`
+   */
   log(range: { from?: Revision; to: Revision; paths?: readonly string[] }): Promise<CommitSummary[]>
 
   /** Whether `ancestor` is reachable from `revision`. */
@@ -93,16 +108,25 @@ export interface GitMirror {
   /** The text of a commit's note, or `undefined`. */
   readNote(revision: Revision): Promise<string | undefined>
 
-  /** Write a commit (blobs, trees, commit) into the mirror. Nothing is published, no ref moves. */
+  /**
+   * Write a commit (blobs, trees, commit) into the mirror. Nothing is published, no ref moves. Names and message are
+   * cleaned as `core/git/text.ts` says.
+   *
+   * @throws FluxError `GIT_OBJECT_MISSING` (the parent) | `GIT_PATH_MISSING` (not a regular file of the parent)
+   */
   commit(request: CommitRequest): Promise<Revision>
 
   /**
-   * Publish commits and their notes in one atomic push with a lease for each ref.
+   * Publish commits and their notes in one atomic push with a lease for each ref. Where the server knows no atomic
+   * push: the branch, then the notes; the branch counts, and `notesPublished` tells whether the notes got there too.
+   *
+   * After `GIT_UNREACHABLE`, `GIT_TIMEOUT` or an abort the push may have arrived all the same: fetch, and look
+   * whether the branch holds the revision.
    *
    * @throws FluxError `GIT_PUSH_RACE` (the branch or the notes moved: fetch and derive again) | `GIT_PUSH_REJECTED`
    *   (hook, protected branch) | `GIT_NOT_WRITABLE` | `GIT_UNREACHABLE` | `GIT_TIMEOUT`
    */
-  publish(publication: Publication, signal?: AbortSignal): Promise<void>
+  publish(publication: Publication, signal?: AbortSignal): Promise<{ notesPublished: boolean }>
 
   /** Revision that an annotated or light tag points to, or `undefined`. */
   readTag(tag: string): Promise<Revision | undefined>
