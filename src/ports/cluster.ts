@@ -38,6 +38,8 @@ export interface ApplyOptions {
   /** where the object is written down, for warnings and errors */
   source?: string
   dryRun?: boolean
+  /** of the live object as last seen; makes `unchanged` exact, which is otherwise told by the server's clock */
+  resourceVersion?: string
   signal?: AbortSignal
 }
 
@@ -59,6 +61,7 @@ export interface ListOptions {
 }
 
 export interface ObjectList {
+  /** each with `apiVersion` and `kind` of its type, also where only metadata was asked for */
   items: JsonObject[]
   resourceVersion: string
 }
@@ -98,8 +101,8 @@ export interface Cluster {
   list(type: ResourceType, options?: ListOptions): Promise<ObjectList>
 
   /**
-   * Follow a collection from a resource version on. Ends when the server closes it (watch again from the last
-   * bookmark).
+   * Follow a collection from a resource version on. Ends when the server closes it or the connection is cut (watch
+   * again from the last version seen), and when it is aborted.
    *
    * @throws FluxError `CLUSTER_WATCH_EXPIRED` (410: list again) | `CLUSTER_FORBIDDEN` | `CLUSTER_UNREACHABLE`
    */
@@ -111,11 +114,16 @@ export interface Cluster {
    * refuses are applied by three-way merge).
    *
    * @throws FluxError `APPLY_INVALID` | `APPLY_IMMUTABLE` | `CLUSTER_FORBIDDEN` | `APPLY_NAMESPACE_MISSING` |
-   *   `APPLY_KIND_UNKNOWN` | `CLUSTER_UNREACHABLE`
+   *   `APPLY_KIND_UNKNOWN` | `APPLY_DENIED` | `APPLY_TOO_LARGE` | `APPLY_CONFLICT` | `CLUSTER_UNAVAILABLE` |
+   *   `CLUSTER_UNREACHABLE`
    */
   apply(key: ObjectKey, object: JsonObject, options?: ApplyOptions): Promise<ApplyOutcome>
 
-  /** Merge patch (RFC 7386). Only for what is not applied from Git: the own Secret's annotations. */
+  /**
+   * Merge patch (RFC 7386). Only for what is not applied from Git: the own Secret's annotations.
+   *
+   * @throws FluxError `CLUSTER_OBJECT_MISSING` | those of `apply`
+   */
   patch(key: ObjectKey, patch: JsonObject, signal?: AbortSignal): Promise<JsonObject>
 
   /** Delete in the background; `false` when it was not there. `uid` guards against deleting a successor. */
