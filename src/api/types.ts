@@ -60,7 +60,8 @@ export interface ImageStatus {
 
 export interface WireContainerUpdate {
   Container: string
-  Current: string
+  /** left out where nothing is known of it: clients of Flux v1 can't read an empty one */
+  Current?: string
   Target: string
 }
 

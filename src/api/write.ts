@@ -1,4 +1,4 @@
-import { formatImageRef, type ImageRef } from '../core/image/ref.ts'
+import { formatImageRef } from '../core/image/ref.ts'
 import type { ImageListing, ListedContainer, ListedImage, WorkloadListing } from '../core/listing.ts'
 import type { ResourceId } from '../core/resource/id.ts'
 import type { JobStatus, UpdateResult } from '../core/update/result.ts'
@@ -171,7 +171,7 @@ function imageToWire({
   lastFetchedAt,
 }: ListedImage): wire.WireImage {
   return {
-    ID: refToWire(ref),
+    ID: ref ? formatImageRef(ref) : '',
     ...(digest && { Digest: digest }),
     ...(imageId && { ImageID: imageId }),
     Labels: sortedRecord(Object.entries(labels)),
@@ -208,11 +208,11 @@ export function exportToWire(yaml: string): string {
 }
 
 function containerUpdateToWire({ container, current, target }: ContainerUpdate): wire.WireContainerUpdate {
-  return { Container: container, Current: refToWire(current), Target: formatImageRef(target) }
-}
-
-function refToWire(ref: ImageRef | undefined): string {
-  return ref ? formatImageRef(ref) : ''
+  return {
+    Container: container,
+    ...(current && { Current: formatImageRef(current) }),
+    Target: formatImageRef(target),
+  }
 }
 
 function byId<T, U>(map: ReadonlyMap<ResourceId, T>, toWire: (item: T) => U): wire.ById<U> {
