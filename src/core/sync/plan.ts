@@ -1,0 +1,145 @@
+import type { JsonObject } from '../json.ts'
+import type { LoadedResource } from '../manifest/load.ts'
+import { isSet, readPolicies } from '../policy/policy.ts'
+import { type ResourceId, resourceIdParts } from '../resource/id.ts'
+import { orderIds } from '../update/result.ts'
+import { checksumAnnotation, checksumOf, gcMark, markLabel, markManifest } from './inventory.ts'
+import { type Orderable, orderForApply, stagesOf } from './order.ts'
+
+/**
+ * What a sync does to the cluster: apply, leave alone, prune. Follows `spec/flux-v1/sync.md` §6; unlike v1 it gives an
+ * object its marks whatever the manifest says of them, and one object that can't be staged doesn't stop the others.
+ */
+
+/** What a plan needs to know of an object that is in the cluster. */
+export interface LiveMetadata {
+  labels: Readonly<Record<string, string>>
+  annotations: Readonly<Record<string, string>>
+}
+
+/** An object to apply. */
+export interface PlannedApply extends Orderable {
+  /** effective; empty for what is cluster-scoped */
+  namespace: string
+  apiVersion: string
+  /** marked, ready to be sent */
+  object: JsonObject
+  checksum: string
+  /** `file:line` */
+  source: string
+}
+
+export type SkipReason = 'ignored-in-git' | 'ignored-in-cluster' | 'namespace-not-allowed'
+
+export interface SyncPlan {
+  /** to apply one after the other; the members of one in any order */
+  stages: PlannedApply[][]
+  /** left alone, in order */
+  skipped: { id: ResourceId; reason: SkipReason }[]
+  /** of everything in Git that is ours to sync, also of what is ignored: none of it is pruned */
+  checksums: Map<ResourceId, string>
+}
+
+export interface SyncInput {
+  desired: ReadonlyMap<ResourceId, LoadedResource>
+  /** the object in the cluster, where there is one */
+  live: (resource: LoadedResource) => Pick<LiveMetadata, 'annotations'> | undefined
+  /** empty: all */
+  allowedNamespaces: readonly string[]
+  syncSet: string
+}
+
+export function planSync({ desired, live, allowedNamespaces, syncSet }: SyncInput): SyncPlan {
+  const checksums = new Map<ResourceId, string>()
+  const skipped: SyncPlan['skipped'] = []
+  const applies: PlannedApply[] = []
+
+  for (const id of orderIds(desired.keys())) {
+    const resource = desired.get(id)
+    if (!resource) continue
+    if (!isAllowed(resource, allowedNamespaces)) {
+      skipped.push({ id, reason: 'namespace-not-allowed' })
+      continue
+    }
+    const { manifest, namespace } = resource
+    const checksum = checksumOf(manifest.value)
+    checksums.set(id, checksum)
+    if (isSet(resource.policies, 'ignore')) skipped.push({ id, reason: 'ignored-in-git' })
+    else if (isIgnored(live(resource))) skipped.push({ id, reason: 'ignored-in-cluster' })
+    else {
+      applies.push({
+        id,
+        kind: manifest.kind,
+        name: manifest.name,
+        namespace,
+        apiVersion: manifest.apiVersion,
+        object: markManifest(manifest.value, { mark: gcMark(syncSet, id), checksum, namespace }),
+        checksum,
+        source: `${manifest.file}:${manifest.line}`,
+      })
+    }
+  }
+  return { stages: stagesOf(applies), skipped, checksums }
+}
+
+/** Cluster-scoped objects are always ours to sync; of Namespaces, only those that are allowed. */
+function isAllowed({ id, namespace }: LoadedResource, allowed: readonly string[]): boolean {
+  if (allowed.length === 0) return true
+  if (namespace !== '') return allowed.includes(namespace)
+  const { kind, name } = resourceIdParts(id)
+  return kind !== 'namespace' || allowed.includes(name)
+}
+
+function isIgnored(live: Pick<LiveMetadata, 'annotations'> | undefined): boolean {
+  return live !== undefined && isSet(readPolicies({ ...live.annotations }), 'ignore')
+}
+
+/** A live object that carries a mark of some sync set. */
+export interface MarkedObject extends Orderable, LiveMetadata {
+  /** another object made it */
+  owned: boolean
+}
+
+export interface PrunePlan<T extends MarkedObject> {
+  /** to delete, what others stand on last */
+  prune: T[]
+  /** gone from Git, but told to stay: `ignore` is `true` or `sync_only` on the live object */
+  kept: T[]
+  /** in Git, but not applied in its present form */
+  outdated: T[]
+}
+
+export interface PruneInput<T extends MarkedObject> {
+  marked: Iterable<T>
+  /** `checksums` of the plan of the same pass */
+  checksums: ReadonlyMap<ResourceId, string>
+  syncSet: string
+}
+
+/** What to delete once everything was applied. Only objects with the mark of this very set and their own ID count. */
+export function planPrune<T extends MarkedObject>({
+  marked,
+  checksums,
+  syncSet,
+}: PruneInput<T>): PrunePlan<T> {
+  const plan: PrunePlan<T> = { prune: [], kept: [], outdated: [] }
+  const ours = [...marked].filter(
+    ({ id, labels, owned }) => !owned && labels[markLabel] === gcMark(syncSet, id),
+  )
+  for (const object of orderForApply(ours).reverse()) {
+    const checksum = checksums.get(object.id)
+    const ignore = readPolicies({ ...object.annotations }).get('ignore')
+    if (checksum === undefined)
+      plan[ignore === 'true' || ignore === 'sync_only' ? 'kept' : 'prune'].push(object)
+    else if (object.annotations[checksumAnnotation] !== checksum) plan.outdated.push(object)
+  }
+  return plan
+}
+
+/** Resources that are new, or whose content isn't what it was, in order. */
+export function changedIds(
+  before: ReadonlyMap<ResourceId, string> | undefined,
+  after: ReadonlyMap<ResourceId, string>,
+): ResourceId[] {
+  return orderIds([...after].filter(([id, checksum]) => before?.get(id) !== checksum).map(([id]) => id))
+}
