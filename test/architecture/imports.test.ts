@@ -8,15 +8,16 @@ import { expect, test } from 'vitest'
  */
 const mayImport: Record<string, string[]> = {
   core: [],
+  'version.ts': [],
   ports: ['core'],
   api: ['core'],
   adapters: ['ports', 'api', 'core', 'adapters'],
   http: ['ports', 'api', 'core'],
   runtime: ['ports', 'api', 'core'],
   agent: ['http', 'runtime', 'ports', 'api', 'core'],
-  'agent/main.ts': ['agent', 'adapters', 'http', 'runtime', 'ports', 'api', 'core'],
+  'agent/main.ts': ['version.ts', 'agent', 'adapters', 'http', 'runtime', 'ports', 'api', 'core'],
   cli: ['runtime/flags.ts', 'ports', 'api', 'core'],
-  'cli/main.ts': ['cli', 'adapters', 'runtime', 'ports', 'api', 'core'],
+  'cli/main.ts': ['version.ts', 'cli', 'adapters', 'runtime', 'ports', 'api', 'core'],
   'cli/commands/demo.ts': ['cli', 'playground', 'core', 'ports', 'api'],
   playground: ['adapters/system', 'http', 'core', 'ports'],
 }
