@@ -1,0 +1,128 @@
+/** What Go's `encoding/json` says of text that isn't JSON, or of JSON that has the wrong type. v1's client passes it on. */
+
+/** @param text that `JSON.parse` refuses */
+export function goSyntaxError(text: string): string {
+  const scanner = new Scanner(text)
+  try {
+    scanner.readValue('looking for beginning of value')
+    scanner.skipBlanks()
+    if (!scanner.atEnd) scanner.fail('after top-level value')
+  } catch (error) {
+    return (error as Error).message
+  }
+  return 'unexpected end of JSON input'
+}
+
+/** @param goType such as `[]string` */
+export function goTypeError(value: unknown, goType: string): string {
+  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value
+  return `json: cannot unmarshal ${kind} into Go value of type ${goType}`
+}
+
+/** Walks JSON to the first character that can't stand where it does. */
+class Scanner {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  get atEnd(): boolean {
+    return this.#at >= this.#text.length
+  }
+
+  #peek(): string {
+    return this.#text.slice(this.#at, this.#at + 1)
+  }
+
+  fail(context: string): never {
+    if (this.atEnd) throw new Error('unexpected end of JSON input')
+    const character = String.fromCodePoint(this.#text.codePointAt(this.#at) ?? 0)
+    const quoted = { "'": "'\\''", '"': `'"'`, '\n': "'\\n'", '\r': "'\\r'", '\t': "'\\t'" }[character]
+    throw new Error(`invalid character ${quoted ?? `'${character}'`} ${context}`)
+  }
+
+  skipBlanks(): void {
+    while (/^[ \t\r\n]$/.test(this.#peek())) this.#at++
+  }
+
+  readValue(context: string): void {
+    this.skipBlanks()
+    const next = this.#peek()
+    if (next === '{') this.#readList('}', 'object key:value pair', () => this.#readPair())
+    else if (next === '[')
+      this.#readList(']', 'array element', () => this.readValue('looking for beginning of value'))
+    else if (next === '"') this.#readString()
+    else if (next === 't') this.#readWord('true')
+    else if (next === 'f') this.#readWord('false')
+    else if (next === 'n') this.#readWord('null')
+    else if (next === '-' || /^\d$/.test(next)) this.#readNumber()
+    else this.fail(context)
+  }
+
+  #readList(close: string, item: string, read: () => void): void {
+    this.#at++
+    this.skipBlanks()
+    if (this.#peek() === close) {
+      this.#at++
+      return
+    }
+    for (;;) {
+      read()
+      this.skipBlanks()
+      const next = this.#peek()
+      if (next !== ',' && next !== close) this.fail(`after ${item}`)
+      this.#at++
+      if (next === close) return
+    }
+  }
+
+  #readPair(): void {
+    this.skipBlanks()
+    if (this.#peek() !== '"') this.fail('looking for beginning of object key string')
+    this.#readString()
+    this.skipBlanks()
+    if (this.#peek() !== ':') this.fail('after object key')
+    this.#at++
+    this.readValue('looking for beginning of value')
+  }
+
+  #readWord(word: string): void {
+    for (const letter of word) {
+      if (this.#peek() !== letter) this.fail(`in literal ${word} (expecting '${letter}')`)
+      this.#at++
+    }
+  }
+
+  #readString(): void {
+    this.#at++
+    while (this.#peek() !== '"') {
+      if (this.atEnd || this.#peek() < ' ') this.fail('in string literal')
+      if (this.#peek() === '\\') {
+        this.#at++
+        if (!/^["\\/bfnrtu]$/.test(this.#peek())) this.fail('in string escape code')
+      }
+      this.#at++
+    }
+    this.#at++
+  }
+
+  #readNumber(): void {
+    if (this.#peek() === '-') {
+      this.#at++
+      if (!/^\d$/.test(this.#peek())) this.fail('in numeric literal')
+    }
+    this.#at += /^(0|\d+)/.exec(this.#text.slice(this.#at))?.[0].length ?? 0
+    if (this.#peek() === '.') {
+      this.#at++
+      if (!/^\d$/.test(this.#peek())) this.fail('after decimal point in numeric literal')
+      this.#at += /^\d+/.exec(this.#text.slice(this.#at))?.[0].length ?? 0
+    }
+    if (/^[eE]$/.test(this.#peek())) {
+      this.#at += /^[eE][+-]?/.exec(this.#text.slice(this.#at))?.[0].length ?? 0
+      if (!/^\d$/.test(this.#peek())) this.fail('in exponent of numeric literal')
+      this.#at += /^\d+/.exec(this.#text.slice(this.#at))?.[0].length ?? 0
+    }
+  }
+}
