@@ -57,7 +57,7 @@ export type CommitKind = 'autorelease' | 'other' | 'release' | 'update_policy'
 /** A note as a sync reads it. */
 export interface CommitNote {
   spec: UpdateSpec
-  result?: UpdateResult
+  result?: UpdateResult | undefined
 }
 
 export interface SyncFacts {

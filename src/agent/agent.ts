@@ -1,0 +1,209 @@
+import { type Note, readNote } from '../api/note.ts'
+import { messageOf } from '../core/errors.ts'
+import { commitEvent, planSyncEvents } from '../core/sync/event.ts'
+import { syncSetName } from '../core/sync/inventory.ts'
+import type { Route } from '../http/route.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Cluster } from '../ports/cluster.ts'
+import type { CommitSummary, GitMirror } from '../ports/git.ts'
+import type { Log } from '../ports/log.ts'
+import type { Metrics } from '../ports/metrics.ts'
+import type { ImageRegistry, Keychain } from '../ports/registry.ts'
+import { startLoop } from '../runtime/loop.ts'
+import { createQueue } from '../runtime/queue.ts'
+import { createClusterView } from './cluster-view.ts'
+import type { Config } from './config.ts'
+import { createEvents } from './events.ts'
+import { noIdentity } from './identity.ts'
+import { createImageCatalog } from './images.ts'
+import { createJobs } from './jobs.ts'
+import { createKeychains } from './keychains.ts'
+import { createListings } from './listings.ts'
+import { createManifestStore } from './manifests.ts'
+import { secretMarker, tagMarker } from './marker.ts'
+import { createRepository } from './repository.ts'
+import { aboutRoutes } from './routes/about.ts'
+import { getJob } from './routes/get-job.ts'
+import { getSyncStatus } from './routes/get-sync-status.ts'
+import { gitRepoConfig } from './routes/git-repo-config.ts'
+import { identityRoutes } from './routes/identity.ts'
+import { listImages } from './routes/list-images.ts'
+import { listWorkloads } from './routes/list-workloads.ts'
+import { notify } from './routes/notify.ts'
+import { updateManifests } from './routes/update-manifests.ts'
+import { createSyncer } from './sync.ts'
+import { createUpdater } from './updates.ts'
+
+/** The neighbours that fluxd works with. */
+export interface AgentParts {
+  /** absent: run without Git */
+  mirror: GitMirror | undefined
+  cluster: Cluster
+  registry: ImageRegistry
+  parseDockerConfig(text: string, source: string): Keychain
+  /** credentials from `--docker-config` */
+  defaultKeychain(): Promise<Keychain>
+  /** namespace of the credentials' context, or `default` */
+  contextNamespace: string
+  version: string
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}
+
+export interface Agent {
+  routes: readonly Route[]
+  /** Resolves when everything has stopped. */
+  ended: Promise<void>
+}
+
+/** Put the agent together and start it; it stops when the signal is aborted. */
+export function startAgent(config: Config, parts: AgentParts, signal: AbortSignal): Agent {
+  const { cluster, clock, log, metrics } = parts
+  const { git, sync, k8s } = config
+  const queue = createQueue({ signal, clock })
+  const view = createClusterView({ cluster, namespaces: k8s.namespaces, clock, log, signal })
+  const repository = createRepository({
+    mirror: parts.mirror,
+    branch: git.branch,
+    readonly: git.readonly,
+    pollIntervalMs: git.pollIntervalMs,
+    clock,
+    log,
+    onReady: (ready) => metrics.setGitReady(ready),
+    onRefreshed: () => passes.ask(),
+  })
+  const manifests = createManifestStore({
+    paths: git.paths,
+    discovery: () => cluster.discover(signal),
+    defaultNamespace: k8s.defaultNamespace || parts.contextNamespace,
+  })
+  const images = createImageCatalog({
+    registry: parts.registry,
+    disabled: config.registry.disabled,
+    scope: { include: config.registry.include, exclude: config.registry.exclude },
+    concurrency: config.registry.burst,
+    clock,
+    log,
+  })
+  const keychains = createKeychains({
+    cluster,
+    view,
+    parse: parts.parseDockerConfig,
+    defaults: parts.defaultKeychain,
+    log,
+  })
+  const events = createEvents({ cluster, clock, log })
+  const syncer = createSyncer({
+    repository,
+    manifests,
+    cluster,
+    view,
+    marker:
+      sync.state === 'git'
+        ? tagMarker(repository, git.syncTag, git.committer)
+        : secretMarker(cluster, k8s.secretNamespace ?? '', k8s.secretName),
+    gitPaths: git.paths,
+    syncSet: syncSetName(repository.safeUrl, git.branch, git.paths),
+    namespaces: k8s.namespaces,
+    timeoutMs: sync.timeoutMs,
+    async onSynced(report, mirror) {
+      const story = planSyncEvents({
+        ...report,
+        commits: report.commits.map(({ revision, subject }) => ({ revision, message: subject })),
+        notes: await readNotes(mirror, report.commits),
+        initial: report.from === undefined,
+        errors: report.failures.map(({ id, path, error }) => ({ id, source: path, error: error.what })),
+        endedAt: clock.now(),
+      })
+      if (story.warning) log.write({ component: 'daemon', warning: story.warning })
+      for (const event of story.events) await events.emit(event)
+      await events.tellFailures(report.failures)
+    },
+    clock,
+    log,
+    metrics,
+  })
+  const jobs = createJobs({
+    queue,
+    updater: createUpdater({
+      repository,
+      manifests,
+      view,
+      images,
+      keychains,
+      committer: git.committer,
+      setAuthor: git.setAuthor,
+      skipMessage: git.skipMessage,
+      clock,
+      log,
+      metrics,
+    }),
+    repository,
+    onCommit: (update, { revision = '', result }, startedAt) =>
+      events.emit(commitEvent(revision, update, result, startedAt)),
+    timeoutMs: sync.timeoutMs,
+    gitPaths: git.paths,
+    clock,
+    log,
+    metrics,
+  })
+  const listings = createListings({ repository, manifests, view, images, keychains, syncer })
+
+  let fullAtMs = Number.NEGATIVE_INFINITY
+  const passes = startLoop({
+    intervalMs: sync.intervalMs,
+    signal,
+    clock,
+    pass: (passSignal) =>
+      queue.run('passes', async (turn) => {
+        passSignal.throwIfAborted()
+        const full = clock.monotonicMs() - fullAtMs >= sync.intervalMs * 0.9
+        await syncer.pass(full, turn)
+        if (full && repository.status().state === 'ready') fullAtMs = clock.monotonicMs()
+      }),
+    onError: (thrown) => log.write({ component: 'sync-loop', err: messageOf(thrown) }),
+  })
+  const follow = async () => {
+    while (!signal.aborted) {
+      try {
+        view.follow(await cluster.discover(signal), [])
+        return
+      } catch (thrown) {
+        if (!signal.aborted) log.write({ component: 'cluster', err: messageOf(thrown) })
+        await clock.sleep(5_000, signal).catch(() => {})
+      }
+    }
+  }
+  const scan = async () => {
+    await follow()
+    await view.listed()
+    await images.run(() => keychains.unlock(), signal)
+  }
+
+  return {
+    routes: [
+      ...listWorkloads({ listings }),
+      ...listImages({ listings }),
+      ...updateManifests({ jobs }),
+      getJob({ jobs }),
+      getSyncStatus({ syncer }),
+      gitRepoConfig({ repository, identity: noIdentity, gitPaths: git.paths }),
+      ...identityRoutes({ identity: noIdentity }),
+      notify({ repository, gitUrl: git.url, images, log }),
+      ...aboutRoutes({ version: parts.version }),
+    ],
+    ended: Promise.allSettled([repository.run(signal), passes.ended, scan(), queue.idle()]).then(() => {}),
+  }
+}
+
+/** Notes of those commits that have one which we understand. */
+async function readNotes(mirror: GitMirror, commits: readonly CommitSummary[]): Promise<Map<string, Note>> {
+  const noted = commits.length > 0 ? await mirror.listNotes() : new Set<string>()
+  const notes = new Map<string, Note>()
+  for (const { revision } of commits) {
+    const note = noted.has(revision) ? readNote((await mirror.readNote(revision)) ?? '') : undefined
+    if (note) notes.set(revision, note)
+  }
+  return notes
+}

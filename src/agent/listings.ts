@@ -1,0 +1,115 @@
+import { FluxError } from '../core/errors.ts'
+import {
+  type ImageListing,
+  listImages,
+  listWorkload,
+  readContainerFields,
+  type WorkloadListing,
+} from '../core/listing.ts'
+import type { Policies } from '../core/policy/policy.ts'
+import type { ResourceId } from '../core/resource/id.ts'
+import { orderIds } from '../core/update/result.ts'
+import type { ClusterView, LiveWorkload } from './cluster-view.ts'
+import type { ImageCatalog } from './images.ts'
+import type { Keychains } from './keychains.ts'
+import type { ManifestStore } from './manifests.ts'
+import type { Repository } from './repository.ts'
+import type { Syncer } from './sync.ts'
+
+/** What `list-workloads` and `list-images` are answered with: from the view and the manifests in memory. */
+export interface Listings {
+  workloads(query: {
+    /** empty: all */
+    namespace: string
+    ids: readonly ResourceId[] | undefined
+  }): Promise<WorkloadListing[]>
+  images(query: {
+    namespace: string
+    id: ResourceId | undefined
+    /** names of the fields that are wanted; none: all */
+    fields: readonly string[]
+    signal: AbortSignal
+  }): Promise<ImageListing[]>
+}
+
+export interface ListingsOptions {
+  repository: Repository
+  manifests: ManifestStore
+  view: ClusterView
+  images: ImageCatalog
+  keychains: Keychains
+  syncer: Syncer
+}
+
+/** How long a listing waits for repositories that nobody has asked for yet. */
+const firstLookMs = 5_000
+
+export function createListings(options: ListingsOptions): Listings {
+  const { repository, view, images } = options
+
+  /** Policies of the resources in Git, or why there are none to be had. */
+  const readGit = async (): Promise<ReadonlyMap<ResourceId, Policies> | 'NotReady' | 'NoRepo'> => {
+    const head = repository.head()
+    const { state } = repository.status()
+    if (state === 'unconfigured') return 'NoRepo'
+    if (state !== 'ready' || !head) return 'NotReady'
+    const manifests = await options.manifests.load(repository.ready(), head)
+    const fault = manifests.faults[0]
+    if (fault) {
+      throw new FluxError(fault.code, {
+        what: fault.what,
+        why: 'Manifests in the repository cannot be read, so nothing can be said of what they define.',
+        next: fault.next ?? 'Mend the file, or look for two definitions of one object, and push.',
+        cause: fault,
+      })
+    }
+    return new Map([...manifests.resources].map(([id, { policies }]) => [id, policies]))
+  }
+
+  const select = async (
+    namespace: string,
+    ids: readonly ResourceId[] | undefined,
+  ): Promise<LiveWorkload[]> => {
+    await view.listed()
+    const all = view.workloads()
+    return orderIds(ids ? new Set(ids) : all.keys())
+      .map((id) => all.get(id))
+      .filter((found) => found !== undefined)
+      .filter(({ live }) => namespace === '' || live.key.namespace === namespace)
+  }
+
+  return {
+    async workloads({ namespace, ids }) {
+      const git = await readGit()
+      return (await select(namespace, ids)).map(({ live, workload, status, rollout, antecedent }) =>
+        listWorkload({
+          workload,
+          status,
+          rollout,
+          antecedent,
+          labels: Object.keys(live.labels).length > 0 ? live.labels : null,
+          syncError: options.syncer.errorOf(live.id),
+          policies: typeof git === 'string' ? undefined : git.get(live.id),
+          missing: typeof git === 'string' ? git : 'NotInRepo',
+          readonly: repository.readonly,
+        }),
+      )
+    },
+
+    async images({ namespace, id, fields, signal }) {
+      const wanted = readContainerFields(fields)
+      const git = await readGit()
+      const workloads = await select(namespace, id && [id])
+      const refs = workloads.flatMap(({ workload }) =>
+        workload.containers.flatMap(({ image }) => image ?? []),
+      )
+      if (refs.some((ref) => !images.isKnown(ref))) {
+        const limit = AbortSignal.any([signal, AbortSignal.timeout(firstLookMs)])
+        await images.ensure(await options.keychains.unlock(refs), limit)
+      }
+      return workloads.map(({ live, workload }) =>
+        listImages(workload, typeof git === 'string' ? undefined : git.get(live.id), images.images, wanted),
+      )
+    },
+  }
+}

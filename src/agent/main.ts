@@ -1,0 +1,166 @@
+import { setMaxListeners } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createGitMirror } from '../adapters/git/mirror.ts'
+import { createCluster } from '../adapters/kube/cluster.ts'
+import { loadKubeConnection } from '../adapters/kube/connection.ts'
+import { createImageRegistry } from '../adapters/registry/client.ts'
+import { parseDockerConfig } from '../adapters/registry/credentials.ts'
+import { systemClock } from '../adapters/system/clock.ts'
+import { createLog } from '../adapters/system/log.ts'
+import { createMetrics } from '../adapters/system/metrics.ts'
+import { FluxError, messageOf } from '../core/errors.ts'
+import { createApiServer, createMetricsServer, type HttpServer } from '../http/server.ts'
+import type { Log } from '../ports/log.ts'
+import type { Keychain } from '../ports/registry.ts'
+import { parseFlags } from '../runtime/flags.ts'
+import { runUntilTold } from '../runtime/shutdown.ts'
+import { startAgent } from './agent.ts'
+import { type Config, flags, readConfig, settingsLine } from './config.ts'
+import { usage } from './usage.ts'
+
+/** fluxd: the parts list. Neighbours are made here and handed in; nothing else of the agent knows adapters. */
+
+declare const PACKAGE_VERSION: string | undefined
+const version = typeof PACKAGE_VERSION === 'string' ? PACKAGE_VERSION : 'unversioned'
+
+// many requests wait on one signal: that is no leak
+setMaxListeners(0)
+
+const graceMs = 25_000
+const clock = systemClock
+
+async function main(argv: readonly string[]): Promise<number> {
+  if (argv.some((word) => word === '--help' || word === '-h')) {
+    process.stdout.write(usage())
+    return 0
+  }
+  let config: Config
+  let notices: Record<string, string>[]
+  try {
+    const parsed = parseFlags(flags, argv, {
+      env: process.env,
+      warn: (line) => process.stderr.write(`${line}\n`),
+    })
+    if (parsed.values.version) {
+      process.stdout.write(`${version}\n`)
+      return 0
+    }
+    ;({ config, notices } = readConfig(parsed, process.env))
+  } catch (thrown) {
+    if (!(thrown instanceof FluxError)) throw thrown
+    process.stderr.write(`Error: ${[thrown.what, thrown.why, thrown.next].filter(Boolean).join('\n')}\n`)
+    process.stderr.write('fluxd --help shows all flags.\n')
+    return thrown.code === 'FLAG_UNSUPPORTED' ? 1 : 2
+  }
+
+  const log = createLog({ format: config.logFormat, clock })
+  log.write({ version })
+  for (const notice of notices) log.write(notice)
+  const ending = await runUntilTold((signal) => run(config, log, signal), {
+    graceMs,
+    clock,
+    source: process,
+    onSignal: (name) => log.write({ exiting: name }),
+  })
+  if (ending.how === 'clean') return 0
+  if (ending.how === 'late') {
+    log.write({ warning: 'work under way did not end in time and is left where it stands' })
+    return 0
+  }
+  const { thrown } = ending
+  const error = thrown instanceof FluxError ? thrown : undefined
+  log.write({
+    err: messageOf(thrown),
+    code: error?.code,
+    why: error?.why,
+    next: error?.next,
+    stack: error ? undefined : stackOf(thrown),
+  })
+  return 1
+}
+
+async function run(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const connection = await loadKubeConnection(config.kubeconfig ? { kubeconfig: config.kubeconfig } : {})
+  const cluster = createCluster({ connection })
+  const metrics = createMetrics()
+  const mirror = config.git.url
+    ? createGitMirror({ url: config.git.url, notesRef: config.git.notesRef, timeoutMs: config.git.timeoutMs })
+    : undefined
+  const registry = createImageRegistry({
+    insecureHosts: config.registry.insecureHosts,
+    requestsPerSecond: config.registry.requestsPerSecond,
+    burst: config.registry.burst,
+    environment: process.env,
+    clock,
+    log,
+    onFetched: (kind, success, durationMs) => metrics.observeRegistryRequest({ kind, success, durationMs }),
+  })
+  const servers: HttpServer[] = []
+  try {
+    log.write({ host: cluster.server, version: `kubernetes-${await cluster.version(signal)}`, ping: true })
+    log.write(settingsLine(config))
+    log.write({ upstream: 'no upstream URL given' })
+
+    const agent = startAgent(
+      config,
+      {
+        mirror,
+        cluster,
+        registry,
+        parseDockerConfig,
+        defaultKeychain: () => readDockerConfig(config.registry.dockerConfig, log),
+        contextNamespace: connection.origin.namespace,
+        version,
+        clock,
+        log,
+        metrics,
+      },
+      signal,
+    )
+    const auth =
+      config.apiAuth === 'token' ? { mode: config.apiAuth, token: config.token } : { mode: config.apiAuth }
+    const api = createApiServer({
+      routes: agent.routes,
+      auth,
+      metrics,
+      exposeMetrics: !config.listenMetrics,
+      log,
+    })
+    servers.push(api)
+    log.write({ addr: config.listen, port: await api.listen(config.listen) })
+    if (config.listenMetrics) {
+      const exposed = createMetricsServer({ metrics, log })
+      servers.push(exposed)
+      log.write({ 'metrics-addr': config.listenMetrics, port: await exposed.listen(config.listenMetrics) })
+    }
+    await agent.ended
+  } finally {
+    await Promise.allSettled(servers.map((server) => server.close()))
+    await Promise.allSettled([mirror?.close(), cluster.close()])
+  }
+}
+
+/** `--docker-config`, read anew each time; a file that can't be read gives no credentials, and says so. */
+async function readDockerConfig(file: string, log: Log): Promise<Keychain> {
+  if (file === '') return new Map()
+  try {
+    return parseDockerConfig(await readFile(file, 'utf8'), file)
+  } catch (thrown) {
+    log.write({ component: 'registry', warning: '--docker-config not used', err: messageOf(thrown) })
+    return new Map()
+  }
+}
+
+function stackOf(thrown: unknown): string {
+  return (thrown instanceof Error && thrown.stack) || String(thrown)
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (thrown) => {
+    process.stderr.write(
+      `fluxd failed in a way that it should not have. Please report this:\n${stackOf(thrown)}\n`,
+    )
+    process.exit(1)
+  },
+)

@@ -1,0 +1,125 @@
+import { FluxError } from '../core/errors.ts'
+import { type ManifestFile, parseManifestFile } from '../core/manifest/document.ts'
+import { assembleManifests, type LoadedResource } from '../core/manifest/load.ts'
+import { selectManifestPaths } from '../core/manifest/select.ts'
+import type { ResourceId } from '../core/resource/id.ts'
+import type { Workload } from '../core/resource/workload.ts'
+import { isWorkloadKind, readWorkload } from '../core/resource/workload.ts'
+import type { Discovery } from '../ports/cluster.ts'
+import type { GitMirror, Revision } from '../ports/git.ts'
+
+/**
+ * The manifests of a revision, read from the mirror's objects without a checkout. A blob is parsed once: what a new
+ * commit costs is what changed.
+ */
+export interface LoadedManifests {
+  revision: Revision
+  resources: ReadonlyMap<ResourceId, LoadedResource>
+  files: ReadonlyMap<string, ManifestFile>
+  /** why the set can't be synced: files that can't be read, duplicates. Empty: all is well */
+  faults: readonly FluxError[]
+  /** resources of kinds that nobody knows: `kind/name` and where it stands */
+  unscoped: readonly { name: string; apiVersion: string; kind: string; source: string }[]
+}
+
+export interface ManifestStore {
+  /** Everything below the configured paths. @throws FluxError `GIT_PATH_MISSING`, or of the mirror */
+  load(mirror: GitMirror, revision: Revision): Promise<LoadedManifests>
+  /** As `load`, and throws the first fault. */
+  loadWhole(mirror: GitMirror, revision: Revision): Promise<LoadedManifests>
+}
+
+export interface ManifestStoreOptions {
+  paths: readonly string[]
+  /** what the cluster serves, as far as it is known */
+  discovery(): Promise<Discovery>
+  defaultNamespace: string
+}
+
+const maxFileBytes = 4 * 1024 * 1024
+const maxFiles = 100_000
+const keptRevisions = 4
+
+export function createManifestStore({
+  paths,
+  discovery,
+  defaultNamespace,
+}: ManifestStoreOptions): ManifestStore {
+  let blobs = new Map<string, ManifestFile>()
+  const loaded = new Map<Revision, { served: Discovery; manifests: LoadedManifests }>()
+
+  const load = async (mirror: GitMirror, revision: Revision): Promise<LoadedManifests> => {
+    const served = await discovery()
+    const known = loaded.get(revision)
+    if (known?.served === served) return known.manifests
+
+    const entries = await mirror.listFiles(revision)
+    const byPath = new Map(entries.map((entry) => [entry.path, entry]))
+    const selected = selectManifestPaths(
+      entries.filter(({ mode }) => mode.startsWith('100')).map(({ path }) => path),
+      [...paths],
+    )
+    if (selected.length > maxFiles) {
+      throw new FluxError('MANIFEST_TOO_MANY', {
+        what: `loading resources from repo: ${selected.length} manifest files`,
+        why: `One fluxd reads at most ${maxFiles} files.`,
+        next: 'Narrow --git-path, or run one fluxd for each part of the repository.',
+      })
+    }
+
+    const kept = new Map<string, ManifestFile>()
+    const files = new Map<string, ManifestFile>()
+    for (const path of selected) {
+      const hash = byPath.get(path)?.hash ?? ''
+      const key = `${hash} ${path}`
+      const file = blobs.get(key) ?? parseManifestFile(path, await mirror.readBlob(hash, maxFileBytes))
+      kept.set(key, file)
+      files.set(path, file)
+    }
+    const scopeOf = (apiVersion: string, kind: string) => {
+      const type = served.find(apiVersion, kind)
+      if (!type) return undefined
+      return type.namespaced ? ('namespaced' as const) : ('cluster' as const)
+    }
+    const assembled = assembleManifests([...files.values()], { scopeOf, defaultNamespace })
+    const manifests: LoadedManifests = {
+      revision,
+      resources: assembled.resources,
+      files,
+      faults: assembled.faults,
+      unscoped: assembled.unscoped.map(({ kind, name, apiVersion, file, line }) => ({
+        name: `${kind.toLowerCase()}/${name}`,
+        apiVersion,
+        kind,
+        source: `${file}:${line}`,
+      })),
+    }
+
+    blobs = loaded.size < keptRevisions ? new Map([...blobs, ...kept]) : kept
+    if (loaded.size >= keptRevisions) loaded.clear()
+    loaded.set(revision, { served, manifests })
+    return manifests
+  }
+
+  return {
+    load,
+    async loadWhole(mirror, revision) {
+      const manifests = await load(mirror, revision)
+      const fault = manifests.faults[0]
+      if (fault) throw fault
+      return manifests
+    },
+  }
+}
+
+/** The workloads among the resources of a revision. */
+export function workloadsOf({ resources }: LoadedManifests): Map<ResourceId, Workload> {
+  const workloads = new Map<ResourceId, Workload>()
+  for (const [id, { manifest }] of resources) {
+    const workload = isWorkloadKind(manifest.kind)
+      ? readWorkload(id, manifest.kind, manifest.value)
+      : undefined
+    if (workload) workloads.set(id, workload)
+  }
+  return workloads
+}

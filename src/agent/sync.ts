@@ -1,0 +1,434 @@
+import { FluxError, messageOf } from '../core/errors.ts'
+import type { JsonObject } from '../core/json.ts'
+import { valueAt } from '../core/json.ts'
+import type { LoadedResource } from '../core/manifest/load.ts'
+import type { ResourceId } from '../core/resource/id.ts'
+import { checksumAnnotation, checksumOf } from '../core/sync/inventory.ts'
+import { changedIds, type PlannedApply, planSync, type SkipReason, type SyncPlan } from '../core/sync/plan.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Cluster, Discovery, ListOptions, ResourceType } from '../ports/cluster.ts'
+import type { CommitSummary, GitMirror, Revision } from '../ports/git.ts'
+import type { Log } from '../ports/log.ts'
+import type { Metrics } from '../ports/metrics.ts'
+import { formatDuration } from '../runtime/flags.ts'
+import type { Turn } from '../runtime/queue.ts'
+import type { ClusterView } from './cluster-view.ts'
+import { type LiveObject, objectName, readLiveObject } from './collection.ts'
+import type { LoadedManifests, ManifestStore } from './manifests.ts'
+import type { SyncMarker } from './marker.ts'
+import type { Repository } from './repository.ts'
+
+/**
+ * One pass: make the cluster what the branch says.
+ *
+ * A quiet pass (same revision, nothing failed, nothing drifted, every watch healthy) ends before it asks anything. A
+ * full pass trusts nothing: it lists what it is about to apply and compares. Either way only what differs is written.
+ * Follows `spec/flux-v1/sync.md` §5 and §6, and the rows "Cluster" of `spec/decisions.md`; pruning is left out.
+ */
+export interface Syncer {
+  /** @param full look at everything, whatever the watches say */
+  pass(full: boolean, turn: Turn): Promise<void>
+  /** Revisions reachable from a ref that are not applied yet, newest first. @throws FluxError `GIT_REF_UNKNOWN` */
+  outstanding(ref: string, signal?: AbortSignal): Promise<Revision[]>
+  /** What the last pass could not do for a resource, or nothing. */
+  errorOf(id: ResourceId): string
+}
+
+export interface SyncReport {
+  /** absent on the first sync ever */
+  from: Revision | undefined
+  to: Revision
+  /** newest first */
+  commits: readonly CommitSummary[]
+  /** resources that are new or changed since the last sync */
+  updated: readonly ResourceId[]
+  failures: readonly SyncFailure[]
+  startedAt: Date
+}
+
+export interface SyncFailure {
+  id: ResourceId
+  apiVersion: string
+  kind: string
+  /** the file it stands in */
+  path: string
+  /** file and line */
+  source: string
+  error: FluxError
+}
+
+export interface SyncerOptions {
+  repository: Repository
+  manifests: ManifestStore
+  cluster: Cluster
+  view: ClusterView
+  marker: SyncMarker
+  gitPaths: readonly string[]
+  /** name of what this fluxd owns: `syncSetName` */
+  syncSet: string
+  /** empty: all */
+  namespaces: readonly string[]
+  timeoutMs: number
+  /** told after the applies and before the marker moves */
+  onSynced(report: SyncReport, mirror: GitMirror): Promise<void>
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}
+
+/** What we know to have applied, to tell drift from peace. */
+interface Applied {
+  checksum: string
+  ownedFields: string | undefined
+  type: ResourceType
+  namespace: string
+  name: string
+}
+
+type Checksums = ReadonlyMap<ResourceId, string>
+type FindLive = (type: ResourceType, namespace: string | undefined, name: string) => LiveObject | undefined
+
+/** Applies in flight at once, over one connection. */
+const parallelApplies = 64
+/** Failures that aren't an object's own. */
+const endsPass = new Set<string>(['CLUSTER_UNREACHABLE', 'CLUSTER_DENIED'])
+/** v1's texts; what is not allowed is told in one line */
+const skipTexts: Record<SkipReason, string | undefined> = {
+  'ignored-in-git': 'not applying resource; ignore annotation in file',
+  'ignored-in-cluster': 'not applying resource; ignore annotation in cluster resource',
+  'namespace-not-allowed': undefined,
+}
+const discoveryWaitMs = 15_000
+const discoveryPollMs = 100
+
+export function createSyncer(options: SyncerOptions): Syncer {
+  const { repository, cluster, view, marker, clock, metrics } = options
+  const log = options.log.with({ component: 'sync-loop' })
+  const applied = new Map<ResourceId, Applied>()
+  const failures = new Map<ResourceId, SyncFailure>()
+  /** the pass that ended last: its revision, what it wanted, and kinds that nobody knew */
+  let last: { revision: Revision; checksums: Checksums; unscoped: boolean } | undefined
+  let warned = new Set<string>()
+
+  const isAsApplied = ({ checksum, ownedFields }: Applied, live: LiveObject | undefined) =>
+    live !== undefined &&
+    live.ownedFields === ownedFields &&
+    live.annotations[checksumAnnotation] === checksum
+
+  const isQuiet = (head: Revision): boolean =>
+    last?.revision === head &&
+    failures.size === 0 &&
+    view.healthy() &&
+    [...applied.values()].every((known) =>
+      isAsApplied(known, view.find(known.type, known.namespace || undefined, known.name)),
+    )
+
+  /** Live objects of these types: from the view where it can be trusted, by lists elsewhere and on a full pass. */
+  const readLive = async (
+    types: readonly ResourceType[],
+    full: boolean,
+    signal: AbortSignal,
+  ): Promise<FindLive> => {
+    const listed = new Map<ResourceType, Map<string, LiveObject>>()
+    const trusted = !full && view.healthy()
+    await Promise.all(
+      types.map(async (type) => {
+        if (trusted && view.isFollowed(type)) return
+        const objects = new Map<string, LiveObject>()
+        const scopes = type.namespaced && options.namespaces.length > 0 ? options.namespaces : [undefined]
+        for (const namespace of scopes) {
+          const scope = namespace === undefined ? {} : { namespace }
+          for (const item of await listAllowed(cluster, type, { metadataOnly: true, signal, ...scope })) {
+            const live = readLiveObject(item, type)
+            objects.set(objectName(live.key.namespace, live.key.name), live)
+          }
+        }
+        listed.set(type, objects)
+      }),
+    )
+    return (type, namespace, name) => {
+      const objects = listed.get(type)
+      return objects ? objects.get(objectName(namespace, name)) : view.find(type, namespace, name)
+    }
+  }
+
+  /** Manifests of the head, or nothing where they can't be synced: then every fault is told. */
+  const loadOrTell = async (mirror: GitMirror, head: Revision): Promise<LoadedManifests | undefined> => {
+    const manifests = await options.manifests.load(mirror, head)
+    for (const fault of manifests.faults)
+      log.write({ err: `loading resources from repo: ${fault.what}`, code: fault.code })
+    const unknown = new Set(manifests.unscoped.map(({ name }) => name))
+    for (const { name, apiVersion, kind, source } of manifests.unscoped) {
+      if (warned.has(name)) continue
+      log.write({
+        warn: `cannot find scope of resource ${name}: the API server serves no ${kind} in ${apiVersion}`,
+        impact: `resource ${name} will be excluded until its scope is available`,
+        source,
+      })
+    }
+    for (const name of warned) {
+      if (!unknown.has(name)) log.write({ info: `found scope of resource ${name}, back in business!` })
+    }
+    warned = unknown
+    return manifests.faults.length > 0 ? undefined : manifests
+  }
+
+  /** Apply one stage in parallel. What fails is kept by resource; a cluster that is gone ends the pass. */
+  const applyStage = async (
+    stage: readonly PlannedApply[],
+    definedHere: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<string[]> => {
+    const output: string[] = []
+    const next = stage.values()
+    const work = async () => {
+      for (const item of next) {
+        try {
+          const line = await applyOne(item, await findType(item, definedHere, signal), signal)
+          if (line) output.push(line)
+          failures.delete(item.id)
+        } catch (thrown) {
+          if (!(thrown instanceof FluxError) || endsPass.has(thrown.code)) throw thrown
+          const { id, apiVersion, kind, source } = item
+          failures.set(id, { id, apiVersion, kind, path: source.replace(/:\d+$/, ''), source, error: thrown })
+          applied.delete(item.id)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(parallelApplies, stage.length) }, work))
+    return output
+  }
+
+  /** @returns what changed, as kubectl says it */
+  const applyOne = async (
+    item: PlannedApply,
+    type: ResourceType,
+    signal: AbortSignal,
+  ): Promise<string | undefined> => {
+    const scope = item.namespace ? { namespace: item.namespace } : {}
+    const { object, change, warnings } = await cluster.apply(
+      { type, name: item.name, ...scope },
+      item.object,
+      {
+        source: item.source,
+        signal,
+      },
+    )
+    for (const warning of warnings)
+      log.write({ method: 'Sync', resource: item.id, source: item.source, warning })
+    const { ownedFields } = readLiveObject(object, type)
+    applied.set(item.id, {
+      checksum: item.checksum,
+      ownedFields,
+      type,
+      namespace: item.namespace,
+      name: item.name,
+    })
+    view.put(type, object)
+    return change === 'unchanged' ? undefined : `${resourceName(type)}/${item.name} ${change}`
+  }
+
+  /** The type of an object whose definition may have come with this very pass. */
+  const findType = async (
+    { apiVersion, kind }: PlannedApply,
+    definedHere: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<ResourceType> => {
+    const untilMs = clock.monotonicMs() + discoveryWaitMs
+    for (;;) {
+      const type = (await cluster.discover(signal)).find(apiVersion, kind)
+      if (type) return type
+      if (!definedHere.has(kindKey(apiVersion, kind)) || clock.monotonicMs() > untilMs) {
+        throw new FluxError('APPLY_KIND_UNKNOWN', {
+          what: `no matches for kind "${kind}" in version "${apiVersion}"`,
+          why: 'The API server serves no such kind.',
+          next: 'Install its CustomResourceDefinition, or add it to the repository.',
+        })
+      }
+      await clock.sleep(discoveryPollMs, signal)
+      cluster.forgetDiscovery()
+    }
+  }
+
+  const pass = async (full: boolean, turn: Turn, mirror: GitMirror, head: Revision): Promise<void> => {
+    const startedAt = clock.now()
+    const limited = () => AbortSignal.any([turn.signal, AbortSignal.timeout(options.timeoutMs)])
+    let signal = limited()
+    const from = await marker.read(signal)
+    options.log.write({
+      component: 'daemon',
+      info: 'trying to sync git changes to the cluster',
+      old: from ?? '',
+      new: head,
+    })
+
+    if (full && last?.unscoped) cluster.forgetDiscovery()
+    const manifests = await loadOrTell(mirror, head)
+    if (!manifests)
+      throw new FluxError('SYNC_HELD', { what: 'the manifests of the revision cannot be synced' })
+    const served = await cluster.discover(signal)
+    const types = typesOf(manifests.resources, served)
+    const findLive = await readLive(types, full || last === undefined, signal)
+    const liveOf = ({ manifest, namespace }: LoadedResource) => {
+      const type = served.find(manifest.apiVersion, manifest.kind)
+      return type && findLive(type, namespace || undefined, manifest.name)
+    }
+    const plan = planSync({
+      desired: manifests.resources,
+      live: liveOf,
+      allowedNamespaces: options.namespaces,
+      syncSet: options.syncSet,
+    })
+    tellSkipped(plan, manifests)
+    for (const id of [...applied.keys(), ...failures.keys()]) {
+      if (plan.checksums.has(id)) continue
+      applied.delete(id)
+      failures.delete(id)
+    }
+    const differs = ({ id, checksum }: PlannedApply): boolean => {
+      const known = applied.get(id)
+      const resource = manifests.resources.get(id)
+      return known?.checksum !== checksum || !isAsApplied(known, resource && liveOf(resource))
+    }
+    const stages = plan.stages.map((stage) => stage.filter(differs)).filter((stage) => stage.length > 0)
+    const count = stages.reduce((sum, stage) => sum + stage.length, 0)
+    const startedMs = clock.monotonicMs()
+    const output: string[] = []
+    if (count > 0) log.write({ method: 'Sync', cmd: 'apply', args: '', count })
+    for (const stage of stages) {
+      signal = limited()
+      output.push(...(await applyStage(stage, definitionsIn(manifests), signal)))
+      if (stage.some(({ kind }) => kind === 'CustomResourceDefinition')) cluster.forgetDiscovery()
+      await turn.giveWay()
+    }
+    if (count > 0) {
+      const took = formatDuration(Math.round(clock.monotonicMs() - startedMs))
+      log.write({ method: 'Sync', cmd: 'kubectl apply -f -', took, err: null, output: output.join('\n') })
+    }
+    for (const { id, source, error } of failures.values()) {
+      log.write({ method: 'Sync', resource: id, source, code: error.code, err: error.what })
+    }
+    const synced = plan.stages.reduce((sum, stage) => sum + stage.length, 0)
+    metrics.setSyncManifests({ applied: synced - failures.size, failed: failures.size })
+
+    const { checksums } = plan
+    const commits =
+      from === head ? [] : await mirror.log({ ...(from && { from }), to: head, paths: options.gitPaths })
+    const updated = commits.length === 0 ? [] : changedIds(await previousChecksums(mirror, from), checksums)
+    await options.onSynced(
+      { from, to: head, commits, updated, failures: [...failures.values()], startedAt },
+      mirror,
+    )
+    if (from !== head) {
+      await marker.move(head, limited())
+      log.write({ state: marker.name, old: from ?? '', new: head })
+    }
+    last = { revision: head, checksums, unscoped: manifests.unscoped.length > 0 }
+    view.follow(await cluster.discover(turn.signal), [
+      ...new Set([...applied.values()].map(({ type }) => type)),
+    ])
+  }
+
+  const tellSkipped = ({ skipped }: SyncPlan, { resources }: LoadedManifests) => {
+    const excluded = skipped.filter(({ reason }) => reason === 'namespace-not-allowed').map(({ id }) => id)
+    if (excluded.length > 0) {
+      const warning = 'not applying resources; excluded by namespace constraints'
+      log.write({ method: 'Sync', warning, resources: excluded })
+    }
+    for (const { id, reason } of skipped) {
+      const info = skipTexts[reason]
+      if (info) log.write({ method: 'Sync', info, resource: id, source: resources.get(id)?.manifest.file })
+    }
+  }
+
+  const previousChecksums = async (mirror: GitMirror, from: Revision | undefined): Promise<Checksums> => {
+    if (last) return last.checksums
+    if (!from) return new Map()
+    try {
+      const { resources } = await options.manifests.load(mirror, from)
+      return new Map([...resources].map(([id, { manifest }]) => [id, checksumOf(manifest.value)]))
+    } catch (thrown) {
+      const warning = 'failed to load last-synced resources. sync event may be inaccurate'
+      options.log.write({ component: 'daemon', warning, err: messageOf(thrown) })
+      return new Map()
+    }
+  }
+
+  return {
+    async pass(full, turn) {
+      const mirror = repository.ready()
+      const head = repository.head()
+      if (!head || (!full && isQuiet(head))) return
+      const startedMs = clock.monotonicMs()
+      try {
+        await pass(full, turn, mirror, head)
+        metrics.observeSync({ success: true, durationMs: clock.monotonicMs() - startedMs })
+      } catch (thrown) {
+        metrics.observeSync({ success: false, durationMs: clock.monotonicMs() - startedMs })
+        throw thrown
+      }
+    },
+
+    async outstanding(ref, signal) {
+      const mirror = repository.ready()
+      const to = await mirror.resolve(ref)
+      if (!to) {
+        throw new FluxError('GIT_REF_UNKNOWN', {
+          what: `unknown revision ${JSON.stringify(ref)}`,
+          why: 'The repository has no such commit, branch or tag, or a short hash that fits several.',
+          next: 'Give a full hash; a commit pushed just now is known after `fluxctl sync`.',
+        })
+      }
+      const from = await marker.read(signal)
+      if (from && (await mirror.isAncestor(to, from))) return []
+      const commits = await mirror.log({ ...(from && { from }), to, paths: options.gitPaths })
+      return commits.map(({ revision }) => revision)
+    },
+
+    errorOf: (id) => failures.get(id)?.error.what ?? '',
+  }
+}
+
+/** A collection that we may not list has nothing that we know of. */
+async function listAllowed(cluster: Cluster, type: ResourceType, query: ListOptions): Promise<JsonObject[]> {
+  try {
+    return (await cluster.list(type, query)).items
+  } catch (thrown) {
+    if (thrown instanceof FluxError && thrown.code === 'CLUSTER_FORBIDDEN') return []
+    throw thrown
+  }
+}
+
+/** The types of these resources that the API server serves already. */
+function typesOf(resources: LoadedManifests['resources'], served: Discovery): ResourceType[] {
+  const types = new Set<ResourceType>()
+  for (const { manifest } of resources.values()) {
+    const type = served.find(manifest.apiVersion, manifest.kind)
+    if (type) types.add(type)
+  }
+  return [...types]
+}
+
+/** Kinds that the CustomResourceDefinitions of a revision define. */
+function definitionsIn({ resources }: LoadedManifests): Set<string> {
+  const kinds = new Set<string>()
+  for (const { manifest } of resources.values()) {
+    if (manifest.kind !== 'CustomResourceDefinition') continue
+    const group = String(valueAt(manifest.value, 'spec', 'group'))
+    const kind = String(valueAt(manifest.value, 'spec', 'names', 'kind'))
+    const versions = valueAt(manifest.value, 'spec', 'versions')
+    for (const version of Array.isArray(versions) ? versions : []) {
+      kinds.add(kindKey(`${group}/${String(valueAt(version, 'name'))}`, kind))
+    }
+  }
+  return kinds
+}
+
+function kindKey(apiVersion: string, kind: string): string {
+  return `${apiVersion} ${kind}`
+}
+
+/** `deployment.apps`, as kubectl prints it. */
+function resourceName({ group, kind }: ResourceType): string {
+  return group ? `${kind.toLowerCase()}.${group}` : kind.toLowerCase()
+}
