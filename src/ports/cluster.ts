@@ -38,7 +38,7 @@ export interface ApplyOptions {
   /** where the object is written down, for warnings and errors */
   source?: string
   dryRun?: boolean
-  /** of the live object as last seen; makes `unchanged` exact, which is otherwise told by the server's clock */
+  /** of the live object as last seen; without it `unchanged` is only told of what was written seconds ago */
   resourceVersion?: string
   signal?: AbortSignal
 }

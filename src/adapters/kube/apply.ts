@@ -1,9 +1,9 @@
-import { type JsonObject, type JsonValue, valueAt } from '../../core/json.ts'
+import { formatJson, type JsonObject, type JsonValue, valueAt } from '../../core/json.ts'
 import type { ApplyOptions, ApplyOutcome, ObjectKey } from '../../ports/cluster.ts'
 import type { ApiClient, ApiReply } from './client.ts'
 import { isRefusedShape, writeFailureOf } from './failure.ts'
 import { fieldManager, planTakeover } from './managed-fields.ts'
-import { lastAppliedOf, toAppliedObject } from './manifest.ts'
+import { lastAppliedOf, metadataOf, toAppliedObject } from './manifest.ts'
 import { collectionPath, objectPath } from './paths.ts'
 import { planThreeWayMerge } from './three-way-merge.ts'
 
@@ -16,6 +16,8 @@ import { planThreeWayMerge } from './three-way-merge.ts'
 
 /** how often we begin again when somebody else writes the object in between */
 const raceTries = 3
+/** times in managed fields and in replies are whole seconds */
+const clockStepMs = 1_000
 
 export async function applyObject(
   client: ApiClient,
@@ -116,8 +118,7 @@ async function mergeObject(
     })
     if ((reply.status === 409 || (reply.status === 404 && !create)) && tries < raceTries) continue
     const { body, warnings } = orThrow(client, reply)
-    const same = resourceVersionOf(body) === resourceVersionOf(live.body)
-    const change = create ? 'created' : same ? 'unchanged' : 'configured'
+    const change = create ? 'created' : differs(live.body, body) ? 'configured' : 'unchanged'
     return { object: body, change, warnings: [warning, ...warnings] }
   }
 }
@@ -133,23 +134,27 @@ function writeQuery({ dryRun }: ApplyOptions): Record<string, string> {
 }
 
 /**
- * Whether an apply changed anything: by the version that the caller saw before, else by whether our entry of the
- * managed fields is older than the reply (the server leaves its time alone when nothing differs).
+ * Whether an apply changed anything. It did not when the version is the one that the caller saw before, or when our
+ * entry of the managed fields was there before the request: the server leaves its time alone when nothing differs.
  */
-function changeOf(
-  { status, body, dateMs }: ApiReply,
-  { resourceVersion }: ApplyOptions,
-): ApplyOutcome['change'] {
+function changeOf({ status, body, dateMs, tookMs }: ApiReply, { resourceVersion }: ApplyOptions) {
   if (status === 201) return 'created'
-  if (resourceVersion !== undefined) {
-    return resourceVersion === resourceVersionOf(body) ? 'unchanged' : 'configured'
-  }
+  if (resourceVersion !== undefined && resourceVersion === resourceVersionOf(body)) return 'unchanged'
   const entries: JsonValue = valueAt(body, 'metadata', 'managedFields') ?? []
   const ours = (Array.isArray(entries) ? entries : []).find(
     (entry) => valueAt(entry, 'manager') === fieldManager && valueAt(entry, 'operation') === 'Apply',
   )
   const writtenMs = Date.parse(String(valueAt(ours, 'time')))
-  return writtenMs < dateMs ? 'unchanged' : 'configured'
+  return writtenMs + tookMs + clockStepMs < dateMs ? 'unchanged' : 'configured'
+}
+
+/** Whether two versions differ in more than what others write all the time. */
+function differs(before: JsonObject, after: JsonObject): boolean {
+  const told = (object: JsonObject) => {
+    const { resourceVersion: _version, managedFields: _owners, ...metadata } = metadataOf(object)
+    return formatJson({ ...object, metadata, status: null }, { sortKeys: true })
+  }
+  return told(before) !== told(after)
 }
 
 function resourceVersionOf(object: JsonObject): string | undefined {

@@ -28,8 +28,10 @@ export interface ApiReply {
   /** the reply's JSON object; empty when it is something else */
   body: JsonObject
   contentType: string
-  /** seconds since the epoch by the server's clock, where it says */
+  /** milliseconds since the epoch by the server's clock; NaN where it does not say */
   dateMs: number
+  /** from sending to the end of the reply, by our clock */
+  tookMs: number
   /** what the server says in `Warning` headers */
   warnings: string[]
 }
@@ -108,6 +110,7 @@ export function createApiClient({ connection, transport, requestTimeoutMs }: Api
   }
 
   async function send(request: ApiRequest): Promise<ApiReply> {
+    const startedMs = performance.now()
     const limit = new AbortController()
     const abort = () => limit.abort(request.signal?.reason)
     request.signal?.throwIfAborted()
@@ -124,6 +127,7 @@ export function createApiClient({ connection, transport, requestTimeoutMs }: Api
         body,
         contentType: reply.header('content-type') ?? '',
         dateMs: Date.parse(reply.header('date') ?? ''),
+        tookMs: performance.now() - startedMs,
         warnings: readWarnings(reply.header('warning')),
       }
     } catch (error) {

@@ -11,14 +11,23 @@ import {
   untilCut,
 } from './transport.ts'
 
+export interface Http1Options extends TransportOptions {
+  agent?: HttpAgent
+}
+
+export function keepAliveAgent({ server }: KubeConnection): HttpAgent {
+  return server.protocol === 'https:'
+    ? new HttpsAgent({ keepAlive: true })
+    : new HttpAgent({ keepAlive: true })
+}
+
 /** Requests over HTTP/1.1 with kept-alive connections: quick to load, and what proxies speak. */
 export function createHttp1Transport(
   connection: KubeConnection,
-  { connectTimeoutMs }: TransportOptions,
+  { connectTimeoutMs, agent = keepAliveAgent(connection) }: Http1Options,
 ): Transport {
   const { server } = connection
   const secure = server.protocol === 'https:'
-  const agent = secure ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
   const request = secure ? httpsRequest : httpRequest
 
   return {

@@ -46,7 +46,7 @@ describe('an apply', () => {
     const changes = [await apply()]
 
     expect(changes).toEqual(['created'])
-    await expect.poll(apply).toBe('unchanged')
+    await expect.poll(apply, { timeout: 15_000, interval: 300 }).toBe('unchanged')
   })
 
   test('is one request', async ({ plane, namespace }) => {
