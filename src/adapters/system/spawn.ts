@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { withoutUserInfo } from '../../core/git/remote-url.ts'
 
 /**
@@ -11,6 +12,8 @@ import { withoutUserInfo } from '../../core/git/remote-url.ts'
  */
 
 const graceMs = 2_000
+/** how long the rest of a killed group is waited for: until nobody holds the pipes */
+const goneMs = 500
 const maxErrorBytes = 64 * 1024
 
 export interface ChildOptions {
@@ -29,7 +32,7 @@ export interface Child {
   readonly stderr: Readable
   /** How it ended; never rejects. `error` is set when it could not be started. */
   readonly ended: Promise<ChildEnd>
-  /** End the whole group. Resolves when the child is gone. */
+  /** End the whole group. Resolves when it is gone. */
   stop(): Promise<void>
 }
 
@@ -82,6 +85,9 @@ export function startChild({ program, args, env, cwd }: ChildOptions): Child {
     await exited
     clearTimeout(timer)
     signalGroup('SIGKILL') // whoever of the group outlived its leader
+    const noLonger = new AbortController()
+    await Promise.race([ended, sleep(goneMs, undefined, { signal: noLonger.signal }).catch(() => {})])
+    noLonger.abort()
     stdout.destroy()
     stderr.destroy()
     await ended
