@@ -38,6 +38,8 @@ export interface GitServer extends AsyncDisposable {
   readonly requests: readonly string[]
   /** Run git in the bare repository; gives standard output without the newline at the end. */
   git(...args: string[]): Promise<string>
+  /** Give `git fast-import` a stream of its own. */
+  stream(commands: string): Promise<void>
   /** Commit on a branch (the default one): path → text, `null` removes. @returns the revision */
   commit(files: Files, message?: string, branch?: string): Promise<string>
   /** Install a hook such as `pre-receive` as a shell script, or take it away. */
@@ -114,6 +116,9 @@ export async function gitServer(files: Files = {}, options: GitServerOptions = {
     branch,
     requests,
     git,
+    async stream(commands) {
+      await world.git(path, ['fast-import', '--quiet', '--date-format=raw', '--force'], commands)
+    },
     commit,
     async hook(name, script) {
       const file = join(path, 'hooks', name)

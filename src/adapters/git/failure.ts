@@ -52,9 +52,12 @@ export function gitError({ doing, output, access, transport }: GitFailure): Flux
 
 /** v1's short text of a failure: the first telling line, then all of it. */
 export function errorText(output: string): string {
-  const line = output.split('\n').find((text) => /^(ERROR )?fatal: |^error:/.test(text))
-  if (line === undefined) return output === '' ? 'exit status 128' : output
-  return `${line.replace(/^error:\s*/, '')}, full output:\n ${output}`
+  const lines = output.split('\n')
+  const line =
+    // before it an atomic push also says how it counts refs, and that it hung up
+    lines.find((text) => text.startsWith('error: failed to push')) ??
+    lines.find((text) => /^(ERROR )?fatal: |^error:/.test(text))
+  return line === undefined ? output : `${line.replace(/^error:\s*/, '')}, full output:\n ${output}`
 }
 
 function codeOf(access: GitAccess, output: string): ErrorCode {
@@ -77,7 +80,7 @@ function rejections(output: string): string[] {
     ([, reason = '']) => reason,
   )
   const causes = all.filter((reason) => !/atomic push fail/i.test(reason))
-  return causes.length > 0 ? causes : all
+  return [...new Set(causes.length > 0 ? causes : all)]
 }
 
 function advice(

@@ -36,7 +36,7 @@ export interface GitMirrorOptions {
   parentDirectory?: string
   /** the git program; default `git` */
   program?: string
-  /** what git runs in place of `ssh`, with arguments */
+  /** what git runs in place of `ssh`: a command line that understands OpenSSH's options */
   sshCommand?: string
   /** variables from which the known few are passed on to git; default our own environment */
   environment?: Readonly<Record<string, string | undefined>>
@@ -77,7 +77,7 @@ const notesAttempts = 3
 export function createGitMirror(options: GitMirrorOptions): GitMirror {
   const { parentDirectory = tmpdir(), now = () => new Date() } = options
   const remote = readRemote(options.url)
-  const notesRef = checkRef(notesRefName(options.notesRef))
+  const notesRef = refUnder('refs/notes/', notesRefName(options.notesRef).slice('refs/notes/'.length))
   const closing = new AbortController()
   const git = createGitProgram({
     program: options.program ?? 'git',
@@ -200,7 +200,8 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
   const commitNamed = async (name: string): Promise<Revision | undefined> =>
     (await repository().objects.info(`${name}^{commit}`))?.hash
 
-  const refHead = async (ref: string) => (isRefName(ref) ? commitNamed(ref) : undefined)
+  const headUnder = async (folder: RefFolder, name: string) =>
+    isRefName(name) ? commitNamed(`${folder}${name}`) : undefined
 
   const treeOf = async (revision: Revision): Promise<string> => {
     const { objects } = repository()
@@ -284,9 +285,16 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
 
   const publish = async (publication: Publication, signal: AbortSignal | undefined) => {
     const { branch, expected, revision, notes } = publication
-    const ref = checkRef(`refs/heads/${branch}`)
+    const ref = refUnder('refs/heads/', branch)
     for (const hash of [expected, revision, ...notes.keys()]) {
       if (!isFullHash(hash)) throw missingObject('commit', hash)
+    }
+    if (!(await repository().objects.info(revision))) {
+      throw new FluxError('GIT_PUSH_RACE', {
+        what: `git push ${remote.address}: commit ${revision} is not in the mirror`,
+        why: 'The mirror was cloned anew after the commit was made.',
+        next: 'It is safe to try again.',
+      })
     }
     const branchPush = [`--force-with-lease=${ref}:${expected}`, 'origin', `${revision}:${ref}`]
     const doing = `git push ${remote.address} [${notes.size > 0 ? `${branch} ${notesRef}` : branch}]`
@@ -313,12 +321,12 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
   }
 
   const checkWritable = async (branch: string, signal: AbortSignal | undefined) => {
-    const head = await refHead(`refs/heads/${branch}`)
+    const head = await headUnder('refs/heads/', branch)
     if (!head)
       throw new FluxError('GIT_BRANCH_MISSING', { what: `configured branch '${branch}' does not exist` })
     const tag = `refs/tags/flux-write-check-${randomBytes(5).toString('hex')}`
     await asNotWritable(push('attempt to push tag', ['origin', `${head}:${tag}`], signal))
-    await asNotWritable(push('attempt to push tag', ['origin', `:${tag}`], signal))
+    await asNotWritable(push('attempt to push tag', ['origin', `:${tag}`], undefined)) // also when aborted by now
   }
 
   const moveTag = async (
@@ -327,7 +335,7 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
     { message, tagger }: { message: string; tagger: Identity },
     signal: AbortSignal | undefined,
   ) => {
-    const ref = checkRef(`refs/tags/${tag}`)
+    const ref = refUnder('refs/tags/', tag)
     if (!isFullHash(revision)) throw missingObject('commit', revision)
     const object = await repository().write(
       'tag',
@@ -345,8 +353,8 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
     moveTag: (tag, revision, about, signal) => inLine(() => moveTag(tag, revision, about, signal), signal),
 
     resolve: async (ref) => (isRefName(ref) ? commitNamed(ref) : undefined),
-    branchHead: (branch) => refHead(`refs/heads/${branch}`),
-    readTag: (tag) => refHead(`refs/tags/${tag}`),
+    branchHead: (branch) => headUnder('refs/heads/', branch),
+    readTag: (tag) => headUnder('refs/tags/', tag),
 
     async branches() {
       const { directory } = repository()
@@ -428,11 +436,13 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
   }
 }
 
-/** @throws FluxError `GIT_REF_INVALID` */
-function checkRef(ref: string): string {
-  if (isRefName(ref)) return ref
+type RefFolder = 'refs/heads/' | 'refs/tags/' | 'refs/notes/'
+
+/** The full name of a ref. @throws FluxError `GIT_REF_INVALID` */
+function refUnder(folder: RefFolder, name: string): string {
+  if (isRefName(name)) return `${folder}${name}`
   throw new FluxError('GIT_REF_INVALID', {
-    what: `${JSON.stringify(ref)} is not a valid name of a ref`,
+    what: `${JSON.stringify(name)} is not a valid name of a branch, tag or notes ref`,
     next: 'Check --git-branch, --git-sync-tag, --git-notes-ref and --git-label.',
   })
 }

@@ -53,7 +53,7 @@ export interface GitProgramOptions {
   program: string
   remote: Remote
   timeoutMs: number
-  /** becomes `GIT_SSH_COMMAND` */
+  /** becomes `GIT_SSH_COMMAND`; understands the options of OpenSSH */
   sshCommand: string | undefined
   /** where the variables that are passed on come from */
   environment: Readonly<Record<string, string | undefined>>
@@ -104,9 +104,12 @@ export function createGitProgram(options: GitProgramOptions): GitProgram {
     }
     if (options.sshCommand !== undefined) env['GIT_SSH_COMMAND'] = options.sshCommand
     if (call.directory !== undefined) env['GIT_DIR'] = call.directory
-    const remoteSettings = call.access === 'local' ? [] : remote.config
-    if (call.access !== 'local') Object.assign(env, remote.env)
-    const config = [...settings, ...remoteSettings, ...(call.config ?? [])]
+    const config = [...settings, ...(call.config ?? [])]
+    if (call.access !== 'local') {
+      Object.assign(env, remote.env)
+      config.push(...remote.config)
+      if (options.sshCommand !== undefined) config.push(['ssh.variant', 'ssh'])
+    }
     env['GIT_CONFIG_COUNT'] = String(config.length)
     for (const [index, [key, value]] of config.entries()) {
       env[`GIT_CONFIG_KEY_${index}`] = key

@@ -72,11 +72,15 @@ export function createTrees(objects: ObjectReader, { maxFiles }: TreeLimits): Tr
     const wanted = paths.map(plainPath)
     const everything = wanted.length === 0 || wanted.includes('')
     let count = 0
+    let overflow: FluxError | undefined
 
     const walk = async (tree: string, prefix: string, within: boolean): Promise<TreeEntry[]> => {
       const entries = await readSized(tree)
       count += entries.length
-      if (count > maxFiles) throw tooLarge(maxFiles)
+      if (count > maxFiles) {
+        overflow ??= tooLarge(maxFiles)
+        throw overflow
+      }
       const found: (TreeEntry | Promise<TreeEntry[]>)[] = []
       for (const { mode, name, hash, sizeBytes } of entries) {
         const path = prefix + name
