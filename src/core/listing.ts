@@ -1,6 +1,7 @@
 import { FluxError } from './errors.ts'
 import type { ImageInfo } from './image/info.ts'
 import { formatImageRef, type ImageRef } from './image/ref.ts'
+import { parseTimestamp } from './image/timestamp.ts'
 import { filterImages, sortImages } from './policy/choose.ts'
 import type { TagPattern } from './policy/pattern.ts'
 import { isSet, type Policies, patternFor } from './policy/policy.ts'
@@ -235,7 +236,6 @@ function listImage({
   }
 }
 
-/** RFC 3339 without zeros at the end of a second's fraction. */
 function timeText(date: Date | undefined): string | undefined {
-  return date?.toISOString().replace(/\.?0*Z$/, 'Z')
+  return date && parseTimestamp(date.toISOString())?.text
 }
