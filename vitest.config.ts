@@ -6,12 +6,14 @@ const unit = ['test/core/**', 'test/api/**', 'test/architecture/**', 'test/runti
 /** Tests that need `KUBEBUILDER_ASSETS`: a real kube-apiserver with etcd. */
 const real = ['test/real/**']
 
+// the projects run one after the other, the fastest first: `sequence.groupOrder`
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: 'unit',
+          sequence: { groupOrder: 0 },
           include: unit.map((folder) => `${folder}/*.test.ts`),
           exclude: ['**/*.world.test.ts'],
           pool: 'threads',
@@ -21,6 +23,7 @@ export default defineConfig({
       {
         test: {
           name: 'world',
+          sequence: { groupOrder: 1 },
           include: ['test/**/*.test.ts'],
           exclude: [...unit.map((folder) => `${folder}/!(*.world).test.ts`), ...real],
           pool: 'forks',
@@ -32,6 +35,7 @@ export default defineConfig({
       {
         test: {
           name: 'real',
+          sequence: { groupOrder: 2 },
           include: real.map((folder) => `${folder}/*.test.ts`),
           pool: 'forks',
           testTimeout: 60_000,

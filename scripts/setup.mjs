@@ -66,7 +66,7 @@ async function build() {
   const startedAt = new Date()
   say('building')
   const rolldown = join(root, 'node_modules', 'rolldown', 'bin', 'cli.mjs')
-  await run(process.execPath, [rolldown, '--config', 'rolldown.config.ts', '--logLevel', 'warn'])
+  await run(process.execPath, [rolldown, '--config', 'rolldown.config.ts'])
   // sources that change while the build runs are newer than its start
   writeFileSync(buildStamp, '')
   utimesSync(buildStamp, startedAt, startedAt)
@@ -77,17 +77,21 @@ function say(what) {
   process.stderr.write(`setup: ${what}\n`)
 }
 
+/** What the program says is shown only when it fails. */
 function run(program, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 2, 2] })
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const said = []
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => said.push(chunk))
     // interrupted, we end after the child has, and leave no lock behind
     const passOn = (signal) => child.kill(signal)
     process.once('SIGINT', passOn).once('SIGTERM', passOn)
     child.once('error', reject)
-    child.once('exit', (code, signal) => {
+    child.once('close', (code, signal) => {
       process.off('SIGINT', passOn).off('SIGTERM', passOn)
-      if (code === 0) resolve()
-      else reject(new Error(`${program} ${args.join(' ')} ended with ${code ?? signal}`))
+      if (code === 0) return resolve()
+      process.stderr.write(Buffer.concat(said))
+      reject(new Error(`${program} ${args.join(' ')} ended with ${code ?? signal}`))
     })
   })
 }

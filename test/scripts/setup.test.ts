@@ -97,13 +97,13 @@ test('installs again when the lock file has changed', async () => {
 })
 
 test('a build that failed is told, leaves no lock, and is tried again', async () => {
-  const { root, setup, calls } = checkout({ rolldown: 'process.exit(3)' })
+  const { root, setup, calls } = checkout({ rolldown: `console.log('no such import')\nprocess.exitCode = 3` })
 
   const first = await setup()
   await setup()
 
   expect(first.exit).toBe(1)
-  expect(first.talk).toMatch(/setup: .*rolldown.* ended with 3\n$/)
+  expect(first.talk).toMatch(/no such import\nsetup: .*rolldown.* ended with 3\n$/)
   expect(readdirSync(join(root, '.cache'))).toEqual([])
   expect(calls()).toEqual([install, 'rolldown', 'rolldown'])
 })
