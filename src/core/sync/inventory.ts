@@ -24,10 +24,16 @@ export function gcMark(syncSet: string, id: ResourceId): string {
   return `sha256.${createHash('sha256').update(`${syncSet}${id}`).digest('base64url')}`
 }
 
-/** SHA-1, in hex, of a manifest in its normal form. */
+/** SHA-1, in hex, of a manifest in its normal form. Worked out once for each parsed manifest: none is ever changed. */
 export function checksumOf(manifest: JsonObject): string {
-  return createHash('sha1').update(normalForm(manifest)).digest('hex')
+  const known = checksums.get(manifest)
+  if (known !== undefined) return known
+  const checksum = createHash('sha1').update(normalForm(manifest)).digest('hex')
+  checksums.set(manifest, checksum)
+  return checksum
 }
+
+const checksums = new WeakMap<JsonObject, string>()
 
 export interface Marks {
   mark: string
