@@ -53,7 +53,7 @@ interface Repository {
   trees: Trees
   write: WriteObject
   /** of the notes tree read last */
-  notes: { tree: string; blobs: Promise<Map<Revision, string>> } | undefined
+  notes: { tree: string; blobs: Map<Revision, string> } | undefined
 }
 
 const refspecs = ['heads', 'tags', 'notes'].map((kind) => `+refs/${kind}/*:refs/${kind}/*`)
@@ -232,7 +232,7 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
     const at = repository()
     const tree = (await at.objects.info(`${notesRef}^{tree}`))?.hash
     if (!tree) return new Map()
-    if (at.notes?.tree !== tree) at.notes = { tree, blobs: listNoteBlobs(at.trees, tree) }
+    if (at.notes?.tree !== tree) at.notes = { tree, blobs: await listNoteBlobs(at.trees, tree) }
     return at.notes.blobs
   }
 

@@ -121,13 +121,12 @@ export function createGitProgram(options: GitProgramOptions): GitProgram {
   return {
     async run(args, call) {
       const { doing = `git ${args[0]}`, access } = call
-      options.closed.throwIfAborted()
       const result = await runChild({
         program,
         args,
         env: environment(call),
         timeoutMs: call.timeoutMs ?? options.timeoutMs,
-        signal: call.signal ? AbortSignal.any([call.signal, options.closed]) : options.closed,
+        signals: call.signal ? [options.closed, call.signal] : [options.closed],
         ...(call.maxOutputBytes === undefined ? {} : { maxOutputBytes: call.maxOutputBytes }),
       })
       const command = `running git command: git [${redact(args.join(' '), remote.secrets)}]`

@@ -109,7 +109,8 @@ export interface RunOptions extends ChildOptions {
   /** written to standard input, which is closed after it */
   input?: string | Uint8Array
   timeoutMs: number
-  signal?: AbortSignal
+  /** the first one to be aborted ends the child */
+  signals?: readonly AbortSignal[]
   /** of standard output; a child that writes more is ended. Of standard error the first 64 KiB are kept */
   maxOutputBytes?: number
 }
@@ -126,11 +127,11 @@ export interface RunResult extends ChildEnd {
  *
  * Never rejects for what the child does, or for one that can't be started (`error`): the caller knows what it means.
  *
- * @throws the signal's reason, after the whole group has ended
+ * @throws the reason of an aborted signal, after the whole group has ended
  */
 export async function runChild(options: RunOptions): Promise<RunResult> {
-  const { input = '', timeoutMs, signal, maxOutputBytes = 16 * 1024 * 1024 } = options
-  signal?.throwIfAborted()
+  const { input = '', timeoutMs, signals = [], maxOutputBytes = 16 * 1024 * 1024 } = options
+  for (const signal of signals) signal.throwIfAborted()
   const child = startChild(options)
 
   let stopped: RunResult['stopped']
@@ -143,16 +144,16 @@ export async function runChild(options: RunOptions): Promise<RunResult> {
   const errors = collect(child.stderr, maxErrorBytes)
   const timer = setTimeout(() => stop('timeout'), timeoutMs)
   const onAbort = () => stop()
-  signal?.addEventListener('abort', onAbort, { once: true })
+  for (const signal of signals) signal.addEventListener('abort', onAbort)
   child.stdin.end(input)
   try {
     const end = await child.ended
     await stopping
-    signal?.throwIfAborted()
+    for (const signal of signals) signal.throwIfAborted()
     return { ...end, stdout: output(), stderr: errors().toString('utf8'), stopped }
   } finally {
     clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
+    for (const signal of signals) signal.removeEventListener('abort', onAbort)
   }
 }
 

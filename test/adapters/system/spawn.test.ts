@@ -88,7 +88,7 @@ describe('the whole group ends', () => {
 
   test('when the signal is aborted, and the reason is thrown', async () => {
     const controller = new AbortController()
-    const child = runChild({ ...sh(withGrandchild()), signal: controller.signal })
+    const child = runChild({ ...sh(withGrandchild()), signals: [controller.signal] })
     controller.abort(new Error('enough'))
 
     await expect(child).rejects.toThrow('enough')
@@ -120,7 +120,7 @@ describe('the whole group ends', () => {
   test('is not started at all where the signal was aborted before', async () => {
     const signal = AbortSignal.abort(new Error('before'))
 
-    await expect(runChild({ ...sh(''), program: '/nosuch', signal })).rejects.toThrow('before')
+    await expect(runChild({ ...sh(''), program: '/nosuch', signals: [signal] })).rejects.toThrow('before')
   })
 })
 
