@@ -46,10 +46,14 @@ export function rankOf(kind: string): number {
 
 /** By rank of kind, then by name, then by ID. */
 export function orderForApply<T extends Orderable>(objects: Iterable<T>): T[] {
-  return [...objects].sort(
-    (a, b) =>
-      rankOf(a.kind) - rankOf(b.kind) || compareCodePoints(a.name, b.name) || compareCodePoints(a.id, b.id),
-  )
+  return Array.from(objects, (object) => ({ object, rank: rankOf(object.kind) }))
+    .sort(
+      (a, b) =>
+        a.rank - b.rank ||
+        compareCodePoints(a.object.name, b.object.name) ||
+        compareCodePoints(a.object.id, b.object.id),
+    )
+    .map(({ object }) => object)
 }
 
 /** Groups to apply one after the other; the members of one don't need each other. Each is in order. */
