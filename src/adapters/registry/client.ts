@@ -253,8 +253,8 @@ function unknownReference(target: Target, reference: string, document: unknown):
   }
   return new FluxError('REGISTRY_MANIFEST_UNKNOWN', {
     what: `manifest unknown: ${target.name}${isDigest(reference) ? '@' : ':'}${reference}`,
-    why: `${target.host} lists the tag but does not have the image, or it was deleted.`,
-    next: 'Push the image again, or delete the tag.',
+    why: `${target.host} does not have it. A tag may still be listed after its image is gone.`,
+    next: 'Check how the tag is spelt; push the image again, or delete the tag.',
   })
 }
 
