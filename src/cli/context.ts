@@ -74,6 +74,7 @@ export function createContext({ io, signal, settings, neighbours }: ContextOptio
         namespace: settings.k8sFwdNs,
         labels: settings.k8sFwdLabels,
         warn: io.say,
+        clock: neighbours.clock,
         signal,
       }),
     )

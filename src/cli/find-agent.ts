@@ -1,5 +1,6 @@
 import { FluxError } from '../core/errors.ts'
 import type { KubeAccess, PodSummary } from '../ports/agent-access.ts'
+import type { Clock } from '../ports/clock.ts'
 
 /** Port of fluxd's API in its pod. */
 export const agentPort = 3030
@@ -15,6 +16,7 @@ export interface FindOptions {
   labels: ReadonlyMap<string, string>
   /** takes a line for each pod that looks like fluxd but isn't trusted */
   warn(line: string): void
+  clock: Clock
   signal: AbortSignal
 }
 
@@ -71,12 +73,13 @@ async function doubtAbout(
 
 async function notFound(
   kube: KubeAccess,
-  { namespace, signal }: FindOptions,
+  options: FindOptions,
   selectors: readonly string[],
   passedOver: boolean,
 ): Promise<FluxError> {
+  const { namespace } = options
   const { files, context, server } = kube.origin
-  const all = await findNamespaces(kube, selectors, signal)
+  const all = await findNamespaces(kube, selectors, options)
   const elsewhere = all?.filter((found) => found !== namespace)
   const settings = [
     files.length > 0 ? `kubeconfig ${files.join(', ')}` : "the pod's own service account",
@@ -108,9 +111,14 @@ function nextStep(elsewhere: readonly string[], passedOver: boolean): string {
 async function findNamespaces(
   kube: KubeAccess,
   selectors: readonly string[],
-  signal: AbortSignal,
+  { clock, signal }: FindOptions,
 ): Promise<string[] | undefined> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(lookElsewhereMs)])
+  const enough = new AbortController()
+  const limit = AbortSignal.any([signal, enough.signal])
+  clock.sleep(lookElsewhereMs, limit).then(
+    () => enough.abort(),
+    () => {},
+  )
   try {
     const lists = await Promise.all(
       selectors.map((labelSelector) => kube.listPods({ labelSelector, signal: limit })),
@@ -119,6 +127,8 @@ async function findNamespaces(
   } catch {
     signal.throwIfAborted()
     return undefined
+  } finally {
+    enough.abort()
   }
 }
 
