@@ -27,12 +27,25 @@ import type { Change, GitConfig, PublicKey } from './values.ts'
  *   one (`unknown spec type: x`, `parsing x: invalid service ID`)
  */
 
-/** A request. An empty `Current` of a container is refused, as in Flux v1; leave it out to say nothing. */
+/**
+ * A request. An empty `Current` of a container is refused, as in Flux v1; leave it out to say nothing. What automation
+ * chose is its own to ask for.
+ *
+ * @throws FluxError also `UPDATE_TYPE_UNKNOWN`
+ */
 export function readUpdateSpec(body: unknown): UpdateSpec {
-  return readSpec(body, (value, at) => {
+  const update = readSpec(body, (value, at) => {
     if (fieldsOf(value, at)('Current') === '') readRef('')
     return readContainerUpdate(value, at)
   })
+  if (update.type === 'auto') {
+    throw new FluxError('UPDATE_TYPE_UNKNOWN', {
+      what: 'unknown update type "auto"',
+      why: 'Automated releases are made by fluxd itself.',
+      next: 'Ask for a release of images or of containers.',
+    })
+  }
+  return update
 }
 
 /** A spec that some fluxd has echoed. The original writes an absent `Current` as an empty one. */
@@ -84,7 +97,7 @@ export function readUpdatePoliciesRequest(query: URLSearchParams, body: unknown)
   return { type: 'policy', cause: readCauseQuery(query), spec: readPolicyUpdates(body) }
 }
 
-export function readPolicyUpdates(body: unknown): PolicyUpdates | null {
+function readPolicyUpdates(body: unknown): PolicyUpdates | null {
   return byId(
     readMap(body, 'spec', (item, at): PolicyUpdate => {
       const field = fieldsOf(item, at)

@@ -98,6 +98,7 @@ export const errorCodes = {
   RESOURCE_WITHOUT_CONTAINERS: 'user',
   SECRET_MISSING: 'missing',
   SYNC_HELD: 'user',
+  UPDATE_TYPE_UNKNOWN: 'user',
   UPDATE_UNSATISFIABLE: 'user',
   USAGE_INVALID: 'user',
   WAIT_TIMEOUT: 'server',

@@ -35,6 +35,7 @@ test.each([
     what: 'reading spec.ServiceSpecs: expected an array',
   },
   { body: '{"type":"bogus"}', what: 'unknown spec type: bogus' },
+  { body: '{"type":"auto","spec":{"Changes":null}}', what: 'unknown update type "auto"' },
   { body: '{"type":"policy","spec":{"a b":{}}}', what: 'parsing a b: invalid service ID' },
   {
     body: '{"type":"containers","spec":{"ContainerSpecs":{"a:b/c":[{"Container":"x","Current":"","Target":"y"}]}}}',

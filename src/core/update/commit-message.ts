@@ -52,18 +52,12 @@ export function changedImages(result: UpdateResult): string[] {
 }
 
 /** What a policy update does, in the order in which it is told. */
-export const policyChangeKinds = [
-  'Automated',
-  'Deautomated',
-  'Locked',
-  'Unlocked',
-  'Updated policies',
-] as const
+const policyChangeKinds = ['Automated', 'Deautomated', 'Locked', 'Unlocked', 'Updated policies'] as const
 
-export type PolicyChangeKind = (typeof policyChangeKinds)[number]
+type PolicyChangeKind = (typeof policyChangeKinds)[number]
 
 /** Which resources each kind of change concerns. */
-export function policyChanges(updates: PolicyUpdates | null): Map<PolicyChangeKind, ResourceId[]> {
+function policyChanges(updates: PolicyUpdates | null): Map<PolicyChangeKind, ResourceId[]> {
   const changes = new Map<PolicyChangeKind, Set<ResourceId>>(
     policyChangeKinds.map((kind) => [kind, new Set()]),
   )
