@@ -29,7 +29,7 @@ export function quickClock(): Clock & { sleptMs: number[] } {
   }
 }
 
-export function neighboursWith(some: Partial<Neighbours> = {}): Neighbours {
+function neighboursWith(some: Partial<Neighbours> = {}): Neighbours {
   return {
     version: '1.25.4',
     clock: quickClock(),

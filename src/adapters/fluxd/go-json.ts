@@ -102,10 +102,19 @@ class Scanner {
       if (this.#peek() === '\\') {
         this.#at++
         if (!/^["\\/bfnrtu]$/.test(this.#peek())) this.fail('in string escape code')
+        if (this.#peek() === 'u') this.#readHex()
       }
       this.#at++
     }
     this.#at++
+  }
+
+  /** Stops at the last of the four digits. */
+  #readHex(): void {
+    for (let digit = 0; digit < 4; digit++) {
+      this.#at++
+      if (!/^[\da-f]$/i.test(this.#peek())) this.fail('in \\u hexadecimal character escape')
+    }
   }
 
   #readNumber(): void {
