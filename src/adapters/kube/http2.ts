@@ -21,11 +21,15 @@ import {
  * Where the server does not choose `h2` (some proxies), HTTP/1.1 takes over for good.
  */
 
-const pingIntervalMs = 15_000
 /** room for what the server may send before we have read it: of one stream, and of all */
 const streamWindowBytes = 2 << 20
 const sessionWindowBytes = 16 << 20
-const sessionMemoryMegabytes = 64
+const sessionMemoryMegabytes = 256
+
+export interface Http2Options extends TransportOptions {
+  /** between two pings; the first that is not answered by the next ends the connection */
+  pingIntervalMs?: number
+}
 
 interface Session {
   http2: ClientHttp2Session
@@ -33,8 +37,9 @@ interface Session {
   cert: string | undefined
 }
 
-export function createHttp2Transport(connection: KubeConnection, options: TransportOptions): Transport {
+export function createHttp2Transport(connection: KubeConnection, options: Http2Options): Transport {
   const { server } = connection
+  const { pingIntervalMs = 15_000 } = options
   let current: Promise<Session | undefined> | undefined
   let fallback: Transport | undefined = server.protocol === 'http:' ? useHttp1() : undefined
   let closed = false
