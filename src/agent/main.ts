@@ -14,14 +14,12 @@ import type { Log } from '../ports/log.ts'
 import type { Keychain } from '../ports/registry.ts'
 import { parseFlags } from '../runtime/flags.ts'
 import { runUntilTold } from '../runtime/shutdown.ts'
+import { version } from '../version.ts'
 import { startAgent } from './agent.ts'
 import { type Config, flags, readConfig, settingsLine } from './config.ts'
 import { usage } from './usage.ts'
 
 /** fluxd: the parts list. Neighbours are made here and handed in; nothing else of the agent knows adapters. */
-
-declare const PACKAGE_VERSION: string | undefined
-const version = typeof PACKAGE_VERSION === 'string' ? PACKAGE_VERSION : 'unversioned'
 
 // many requests wait on one signal: that is no leak
 setMaxListeners(0)

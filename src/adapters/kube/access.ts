@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../../core/json.ts'
 import type { KubeAccess, PodSummary } from '../../ports/agent-access.ts'
 import { createApiClient } from './client.ts'
@@ -20,6 +21,7 @@ export async function openKubeAccess(options: KubeConnectionOptions = {}): Promi
   const agent = keepAliveAgent(connection)
   const transport = createHttp1Transport(connection, { connectTimeoutMs, agent })
   const client = createApiClient({ connection, transport, requestTimeoutMs })
+  const streams = new Set<Duplex>()
 
   return {
     origin: connection.origin,
@@ -54,15 +56,16 @@ export async function openKubeAccess(options: KubeConnectionOptions = {}): Promi
 
     async forward(target, signal) {
       const { openPortForward } = await import('./port-forward.ts')
-      return await openPortForward(target, {
-        connection,
-        credential: await connection.credential(),
-        agent,
-        signal,
-      })
+      const credential = await connection.credential()
+      const stream = await openPortForward(target, { connection, credential, agent, signal })
+      streams.add(stream.once('close', () => streams.delete(stream)))
+      return stream
     },
 
-    close: () => client.close(),
+    async close() {
+      for (const stream of streams) stream.destroy()
+      await client.close()
+    },
   }
 }
 
