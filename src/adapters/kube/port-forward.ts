@@ -62,6 +62,9 @@ export async function openPortForward(
   const abort = () => stream.destroy(signal?.reason as Error)
   signal?.addEventListener('abort', abort, { once: true })
   socket.once('close', () => signal?.removeEventListener('abort', abort))
+  // until it is handed out, what ends the stream is thrown here
+  const ignore = () => {}
+  stream.on('error', ignore)
 
   await new Promise<void>((resolve, reject) => {
     socket.once('open', resolve)
@@ -71,12 +74,11 @@ export async function openPortForward(
     socket.once('error', (error) => reject(failed(target, transportError(error, true).message, error)))
     socket.once('close', () => reject(failed(target, 'the connection was closed')))
   }).catch((error: unknown) => {
-    // what ended it is thrown; nobody listens to the stream yet
-    stream.on('error', () => {}).destroy()
+    stream.destroy()
     signal?.throwIfAborted()
     throw error
   })
-  return stream
+  return stream.off('error', ignore)
 }
 
 function streamOver(socket: WebSocket, target: PortForwardTarget): Duplex {
