@@ -1,5 +1,5 @@
 import { type Note, readNote } from '../api/note.ts'
-import { messageOf } from '../core/errors.ts'
+import { FluxError, messageOf } from '../core/errors.ts'
 import { commitEvent, planSyncEvents } from '../core/sync/event.ts'
 import { syncSetName } from '../core/sync/inventory.ts'
 import type { Route } from '../http/route.ts'
@@ -33,6 +33,10 @@ import { notify } from './routes/notify.ts'
 import { updateManifests } from './routes/update-manifests.ts'
 import { createSyncer } from './sync.ts'
 import { createUpdater } from './updates.ts'
+
+/** How soon a pass that a neighbour's fault ended is tried again, doubling from the first to the second. */
+const minRetryMs = 1_000
+const maxRetryMs = 60_000
 
 /** The neighbours that fluxd works with. */
 export interface AgentParts {
@@ -151,6 +155,7 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
   const listings = createListings({ repository, manifests, view, images, keychains, syncer })
 
   let fullAtMs = Number.NEGATIVE_INFINITY
+  let failures = 0
   const passes = startLoop({
     intervalMs: sync.intervalMs,
     signal,
@@ -160,9 +165,16 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
         passSignal.throwIfAborted()
         const full = clock.monotonicMs() - fullAtMs >= sync.intervalMs * 0.9
         await syncer.pass(full, turn)
-        if (full && repository.status().state === 'ready') fullAtMs = clock.monotonicMs()
+        failures = 0
+        if (full && repository.head()) fullAtMs = clock.monotonicMs()
       }),
-    onError: (thrown) => log.write({ component: 'sync-loop', err: messageOf(thrown) }),
+    onError(thrown) {
+      log.write({ component: 'sync-loop', err: messageOf(thrown), code: codeOf(thrown) })
+      if (!(thrown instanceof FluxError) || thrown.kind !== 'server') return
+      // a neighbour that is gone may be back long before the next interval
+      const backoffMs = Math.min(maxRetryMs, minRetryMs * 2 ** failures++)
+      clock.sleep(backoffMs * (0.5 + Math.random() / 2), signal).then(passes.ask, () => {})
+    },
   })
   const follow = async () => {
     while (!signal.aborted) {
@@ -195,6 +207,10 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     ],
     ended: Promise.allSettled([repository.run(signal), passes.ended, scan(), queue.idle()]).then(() => {}),
   }
+}
+
+function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof FluxError ? thrown.code : undefined
 }
 
 /** Notes of those commits that have one which we understand. */

@@ -34,7 +34,7 @@ export interface LiveWorkload {
 export interface ClusterView {
   /** Follow the workload kinds that are served, and metadata of these other kinds. Kinds already followed go on. */
   follow(discovery: Discovery, owned: readonly ResourceType[]): void
-  /** Resolves when every followed collection was listed once. */
+  /** Resolves when kinds are followed, and every one of them was listed once. */
   listed(): Promise<void>
   /** Workloads by ID; add-ons of the system are left out. */
   workloads(): Map<ResourceId, LiveWorkload>
@@ -72,6 +72,10 @@ export function createClusterView({
     log,
     signal,
   }
+  let begun = () => {}
+  const following = new Promise<void>((resolve) => {
+    begun = resolve
+  })
   const collectionOf = (type: ResourceType) => whole.get(keyOf(type)) ?? metadata.get(keyOf(type))
 
   return {
@@ -88,9 +92,11 @@ export function createClusterView({
           followCollection({ ...common, type, metadataOnly: true, trim: (_, live) => ({ live }) }),
         )
       }
+      begun()
     },
 
     async listed() {
+      await following
       await Promise.all([...whole.values(), ...metadata.values()].map((collection) => collection.listed))
     },
 

@@ -33,7 +33,7 @@ export interface Collection<T> {
   readonly type: ResourceType
   /** every object by namespace and name, or none before the first list */
   readonly objects: ReadonlyMap<string, T>
-  /** listed, and followed since without a gap */
+  /** listed, and followed since without a gap; or not ours to see */
   healthy(): boolean
   /** resolves once the first list is done or was refused */
   readonly listed: Promise<void>
@@ -131,7 +131,11 @@ export function followCollection<T extends { live: LiveObject }>(
         healthyScopes.delete(namespace)
         const code = thrown instanceof FluxError ? thrown.code : undefined
         const refused = code === 'CLUSTER_FORBIDDEN' || code === 'APPLY_KIND_UNKNOWN'
-        if (refused) listed()
+        if (refused) {
+          // what we may not see has nothing to tell: it doesn't keep the rest from being trusted
+          healthyScopes.add(namespace)
+          listed()
+        }
         if (code !== 'CLUSTER_WATCH_EXPIRED') {
           if (failures === 0) log.write({ component: 'cluster', watch: type.plural, err: messageOf(thrown) })
           const backoffMs = refused ? relistMs : Math.min(maxBackoffMs, 500 * 2 ** failures)

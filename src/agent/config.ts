@@ -453,15 +453,15 @@ export function readConfig(
       warning: '--api-auth=none: everybody who reaches this port can change the repository and the cluster',
     })
   }
-  for (const name of ['sync-interval', 'sync-timeout', 'git-timeout', 'git-poll-interval'] as const) {
-    const value = {
-      'sync-interval': v.syncInterval,
-      'sync-timeout': v.syncTimeout,
-      'git-timeout': v.gitTimeout,
-      'git-poll-interval': v.gitPollInterval,
-    }[name]
-    if (value <= 0)
-      throw invalid(`--${name} is ${formatDuration(value)}`, 'Give a duration above zero, such as 5m.')
+  const durations = {
+    'sync-interval': v.syncInterval,
+    'sync-timeout': v.syncTimeout,
+    'git-timeout': v.gitTimeout,
+    'git-poll-interval': v.gitPollInterval,
+  }
+  for (const [name, durationMs] of Object.entries(durations)) {
+    if (durationMs > 0) continue
+    throw invalid(`--${name} is ${formatDuration(durationMs)}`, 'Give a duration above zero, such as 5m.')
   }
   if (v.registryRps <= 0 || v.registryBurst <= 0) {
     throw invalid(

@@ -6,6 +6,7 @@ import type { UpdateSpec } from '../core/update/spec.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
+import { formatDuration } from '../runtime/flags.ts'
 import type { Queue } from '../runtime/queue.ts'
 import type { Repository } from './repository.ts'
 import type { Outcome, Updater } from './updates.ts'
@@ -56,9 +57,9 @@ export function createJobs(options: JobsOptions): Jobs {
     log.write({ jobID: id, state: 'in-progress' })
     const startedAt = clock.now()
     const startedMs = clock.monotonicMs()
+    const limit = AbortSignal.timeout(options.timeoutMs)
     try {
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)])
-      const outcome = await updater.execute(update, id, limited)
+      const outcome = await updater.execute(update, id, AbortSignal.any([signal, limit]))
       if (outcome.revision) log.write({ jobID: id, revision: outcome.revision })
       if (outcome.revision && update.type !== 'sync') await options.onCommit(update, outcome, startedAt)
       keep(id, {
@@ -69,7 +70,8 @@ export function createJobs(options: JobsOptions): Jobs {
       })
       log.write({ jobID: id, state: 'done', success: true })
       metrics.observeJob({ success: true, durationMs: clock.monotonicMs() - startedMs })
-    } catch (thrown) {
+    } catch (caught) {
+      const thrown = limit.aborted && !(caught instanceof FluxError) ? jobTimeout(options.timeoutMs) : caught
       keep(id, failed(update, thrown))
       log.write({ jobID: id, state: 'done', success: false, err: messageOf(thrown) })
       metrics.observeJob({ success: false, durationMs: clock.monotonicMs() - startedMs })
@@ -128,6 +130,14 @@ export function createJobs(options: JobsOptions): Jobs {
       return undefined
     },
   }
+}
+
+function jobTimeout(timeoutMs: number): FluxError {
+  return new FluxError('JOB_TIMEOUT', {
+    what: `the job did not end within ${formatDuration(timeoutMs)}`,
+    why: 'Git, a registry or the cluster was too slow.',
+    next: 'Ask again: what was not pushed did not happen. --sync-timeout sets the limit.',
+  })
 }
 
 /** What a policy job knows of its workloads goes with its failure, as v1 has it. */

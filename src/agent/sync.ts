@@ -361,7 +361,9 @@ export function createSyncer(options: SyncerOptions): Syncer {
       if (!head || (!full && isQuiet(head))) return
       const startedMs = clock.monotonicMs()
       try {
-        await pass(full, turn, mirror, head)
+        await pass(full, turn, mirror, head).catch((thrown) => {
+          throw isTimeout(thrown) && !turn.signal.aborted ? syncTimeout(options.timeoutMs) : thrown
+        })
         metrics.observeSync({ success: true, durationMs: clock.monotonicMs() - startedMs })
       } catch (thrown) {
         metrics.observeSync({ success: false, durationMs: clock.monotonicMs() - startedMs })
@@ -387,6 +389,18 @@ export function createSyncer(options: SyncerOptions): Syncer {
 
     errorOf: (id) => failures.get(id)?.error.what ?? '',
   }
+}
+
+function isTimeout(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'TimeoutError'
+}
+
+function syncTimeout(timeoutMs: number): FluxError {
+  return new FluxError('SYNC_TIMEOUT', {
+    what: `a stage of the sync did not end within ${formatDuration(timeoutMs)}`,
+    why: 'The API server was too slow.',
+    next: 'The next pass goes on from here. --sync-timeout sets the limit.',
+  })
 }
 
 /** A collection that we may not list has nothing that we know of. */
