@@ -97,7 +97,7 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     defaults: parts.defaultKeychain,
     log,
   })
-  const events = createEvents({ cluster, clock, log })
+  const events = createEvents({ cluster, view, log })
   const syncer = createSyncer({
     repository,
     manifests,

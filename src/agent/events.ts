@@ -1,10 +1,11 @@
 import { describeEvent } from '../api/event.ts'
 import { messageOf } from '../core/errors.ts'
-import { type ResourceId, resourceIdParts } from '../core/resource/id.ts'
+import { clusterScope, type ResourceId, resourceIdParts } from '../core/resource/id.ts'
 import type { FluxEvent } from '../core/sync/event.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Cluster } from '../ports/cluster.ts'
+import type { Cluster, ClusterEvent } from '../ports/cluster.ts'
 import type { Log } from '../ports/log.ts'
+import type { ClusterView } from './cluster-view.ts'
+import type { LiveObject } from './collection.ts'
 import type { SyncFailure } from './sync.ts'
 
 /** Tells what happened: one log line an event, as v1, and Kubernetes events on the objects concerned. */
@@ -17,11 +18,33 @@ export interface Events {
 /** Events about more objects than this would tell nobody anything. */
 const toldAtOnce = 20
 
-export function createEvents({ cluster, log }: { cluster: Cluster; clock: Clock; log: Log }): Events {
+export function createEvents({
+  cluster,
+  view,
+  log,
+}: {
+  cluster: Cluster
+  view: ClusterView
+  log: Log
+}): Events {
   let told = new Map<ResourceId, string>()
+  const write = (event: Omit<ClusterEvent, 'component'>) =>
+    cluster
+      .writeEvent({ ...event, component: 'fluxd' })
+      .catch((thrown) =>
+        log.write({ component: 'cluster', info: 'an event was not written', err: messageOf(thrown) }),
+      )
+
   return {
     async emit(event) {
-      log.write({ component: 'daemon', event: describeEvent(event), logupstream: false })
+      const text = describeEvent(event)
+      log.write({ component: 'daemon', event: text, logupstream: false })
+      if (event.type !== 'release' && event.type !== 'autorelease') return
+      const workloads = view.workloads()
+      for (const id of event.ids.slice(0, toldAtOnce)) {
+        const live = workloads.get(id)?.live
+        if (live) await write({ ...regardingOf(live), type: 'Normal', reason: 'Released', message: text })
+      }
     },
 
     async tellFailures(failures) {
@@ -29,15 +52,19 @@ export function createEvents({ cluster, log }: { cluster: Cluster; clock: Clock;
       told = new Map(failures.map(({ id, error }) => [id, error.what]))
       for (const { id, apiVersion, kind, source, error } of news.slice(0, toldAtOnce)) {
         const { namespace, name } = resourceIdParts(id)
-        const scope = namespace === '<cluster>' ? {} : { namespace }
+        const scope = namespace === clusterScope ? {} : { namespace }
         const message = [`${source}: ${error.what}`, error.next].filter(Boolean).join('\n')
         const regarding = { apiVersion, kind, name, ...scope }
-        await cluster
-          .writeEvent({ regarding, type: 'Warning', reason: 'SyncFailed', message, component: 'fluxd' })
-          .catch((thrown) =>
-            log.write({ component: 'cluster', info: 'an event was not written', err: messageOf(thrown) }),
-          )
+        await write({ regarding, type: 'Warning', reason: 'SyncFailed', message })
       }
     },
+  }
+}
+
+function regardingOf({ key, uid }: LiveObject): Pick<ClusterEvent, 'regarding'> {
+  const { group, version, kind } = key.type
+  const scope = key.namespace === undefined ? {} : { namespace: key.namespace }
+  return {
+    regarding: { apiVersion: group ? `${group}/${version}` : version, kind, name: key.name, uid, ...scope },
   }
 }

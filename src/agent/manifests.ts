@@ -39,6 +39,7 @@ export interface ManifestStoreOptions {
 const maxFileBytes = 4 * 1024 * 1024
 const maxFiles = 100_000
 const keptRevisions = 4
+const readAtOnce = 200
 
 export function createManifestStore({
   paths,
@@ -69,12 +70,19 @@ export function createManifestStore({
 
     const kept = new Map<string, ManifestFile>()
     const files = new Map<string, ManifestFile>()
-    for (const path of selected) {
+    const read = async (path: string): Promise<[string, string, ManifestFile]> => {
       const hash = byPath.get(path)?.hash ?? ''
       const key = `${hash} ${path}`
-      const file = blobs.get(key) ?? parseManifestFile(path, await mirror.readBlob(hash, maxFileBytes))
-      kept.set(key, file)
-      files.set(path, file)
+      return [path, key, blobs.get(key) ?? parseManifestFile(path, await mirror.readBlob(hash, maxFileBytes))]
+    }
+    // blobs arrive in the order in which they are asked for, so many may be under way
+    for (let start = 0; start < selected.length; start += readAtOnce) {
+      for (const [path, key, file] of await Promise.all(
+        selected.slice(start, start + readAtOnce).map(read),
+      )) {
+        kept.set(key, file)
+        files.set(path, file)
+      }
     }
     const scopeOf = (apiVersion: string, kind: string) => {
       const type = served.find(apiVersion, kind)
