@@ -3,7 +3,7 @@ import { keyText, resolvePlain, resolveTagged, UnreadableScalar, yamlTag } from 
 
 /**
  * A YAML document as written: every node with the span of its text. Spans are half-open, in UTF-16 units from the
- * start of the file; anchors and tags stand in front of a node's span. Both parsers make this tree, the meaning is
+ * start of the part; anchors and tags stand in front of a node's span. The parser makes this tree, the meaning is
  * read from it, and edits are planned on it.
  */
 export type Node = ScalarNode | MapNode | SequenceNode | AliasNode

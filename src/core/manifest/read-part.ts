@@ -1,7 +1,6 @@
 import type { JsonValue } from '../json.ts'
-import { type Node, readNode, UnreadableNode } from './node.ts'
-import { readLenient } from './read-lenient.ts'
-import { readStrict } from './read-strict.ts'
+import { type Node, readNode } from './node.ts'
+import { parseYaml } from './yaml.ts'
 
 export interface YamlDocument {
   root: Node
@@ -9,26 +8,11 @@ export interface YamlDocument {
 }
 
 /**
- * Read one part of a stream, with the second parser where the first one is too strict.
+ * Read one part of a stream.
  *
  * @returns its documents: one as a rule, none where there are only comments; offsets count from the part's start
- * @throws UnreadableNode of the first parser, where neither can read it
+ * @throws UnreadableNode
  */
 export function readPart(text: string): YamlDocument[] {
-  return readRoots(text).map((root) => ({ root, value: readNode(root) }))
-}
-
-function readRoots(text: string): Node[] {
-  try {
-    return readStrict(text)
-  } catch (cause) {
-    if (!(cause instanceof UnreadableNode) || cause.fault !== 'syntax') throw cause
-    try {
-      return readLenient(text)
-    } catch (second) {
-      // a RangeError is the second parser's stack, used up by deep nesting
-      if (second instanceof UnreadableNode || second instanceof RangeError) throw cause
-      throw second
-    }
-  }
+  return parseYaml(text).map((root) => ({ root, value: readNode(root) }))
 }
