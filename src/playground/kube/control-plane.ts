@@ -1,20 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { createFolder, type Program, startProgram } from '../processes.ts'
 
 /**
  * A real, throw-away control plane on loopback: etcd and kube-apiserver, on demand with kube-controller-manager,
  * kube-scheduler and kwok, which plays the kubelet of one node.
  *
- * The programs come from the folder `KUBEBUILDER_ASSETS`, the field's name for it. They end with `close()`, with this
- * process, and also when it is killed: each stands behind a shell that watches a pipe from here.
+ * The programs come from the folder `KUBEBUILDER_ASSETS`, the field's name for it. They and their files are gone after
+ * `close()`, after this process, and also when it is killed.
  */
 
 export interface ControlPlaneOptions {
@@ -22,6 +19,11 @@ export interface ControlPlaneOptions {
   controllers?: boolean
   /** where port-forwards to pods of a namespace lead on 127.0.0.1; needs `controllers` */
   portForwards?: readonly { namespace: string; port: number; targetPort: number }[]
+  /** new folder for its files, which the caller removes; without it, a temporary one */
+  folder?: string
+  /** environment of its programs; this process's own */
+  env?: Readonly<Record<string, string>>
+  signal?: AbortSignal
 }
 
 /** One line of the audit log: one finished request. */
@@ -88,28 +90,25 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
 }
 
 async function startOnce(assets: string, options: ControlPlaneOptions): Promise<ControlPlane> {
-  const folder = await mkdtemp(join(tmpdir(), 'control-plane-'))
+  const { env = process.env, signal } = options
+  const temporary = options.folder === undefined ? await createFolder('control-plane-') : undefined
+  const folder = options.folder ?? temporary?.path ?? ''
+  if (options.folder !== undefined) await mkdir(folder, { mode: 0o700 })
   const processes = new Map<string, Program>()
-  const removeAtExit = () => {
-    for (const program of processes.values()) program.killNow()
-    rmSync(folder, { recursive: true, force: true })
-  }
-  process.once('exit', removeAtExit)
 
   const close = async () => {
-    process.off('exit', removeAtExit)
-    await Promise.all([...processes.values()].map((program) => program.stop()))
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    await Promise.all([...processes.values()].map((program) => program.kill()))
+    await (temporary?.remove() ?? rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   }
   const start = (name: string, flags: Record<string, string | number | boolean>) => {
-    const program = startProgram(join(assets, name), flags, join(folder, `${name}.log`))
+    const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
+    const program = startProgram({ file: join(assets, name), args, env, log: join(folder, `${name}.log`) })
     processes.set(name, program)
     return program
   }
 
   try {
-    const [apiPort = 0, etcdPort = 0, peerPort = 0, kubeletPort = 0, controllerPort = 0, schedulerPort = 0] =
-      await freePorts(6)
+    const [apiPort = 0, etcdPort = 0, peerPort = 0, kubeletPort = 0] = await freePorts(4)
     const token = randomBytes(16).toString('hex')
     const server = `https://127.0.0.1:${apiPort}`
     const path = (name: string) => join(folder, name)
@@ -163,21 +162,20 @@ async function startOnce(assets: string, options: ControlPlaneOptions): Promise<
         'audit-policy-file': path('audit-policy.yaml'),
         'audit-log-path': access.auditLogPath,
       })
-      await apiServer.until('it is ready', async () => {
+      const isReady = async () => {
         access.ca = await readFile(path('certs/apiserver.crt'), 'utf8')
         return (await request(access, 'GET', '/readyz')).status === 200
-      })
+      }
+      await apiServer.until('it is ready', isReady, signal)
     }
     await startApiServer()
-    await writeFile(access.kubeconfig, kubeconfigFor(access))
+    await writeFile(access.kubeconfig, kubeconfigFor(access), { mode: 0o600 })
 
     if (options.controllers) {
       start('kube-controller-manager', {
         kubeconfig: access.kubeconfig,
         'leader-elect': false,
-        'bind-address': '127.0.0.1',
-        'secure-port': controllerPort,
-        'cert-dir': path('certs-controllers'),
+        'secure-port': 0, // none
         'service-account-private-key-file': path('sa.key'),
         'root-ca-file': path('certs/apiserver.crt'),
         'kube-api-qps': 200,
@@ -189,16 +187,20 @@ async function startOnce(assets: string, options: ControlPlaneOptions): Promise<
       start('kube-scheduler', {
         kubeconfig: access.kubeconfig,
         'leader-elect': false,
-        'bind-address': '127.0.0.1',
-        'secure-port': schedulerPort,
-        'cert-dir': path('certs-scheduler'),
+        'secure-port': 0, // none
       })
       await request(access, 'POST', '/api/v1/nodes', {
         apiVersion: 'v1',
         kind: 'Node',
         metadata: {
           name: 'node-0',
-          labels: { 'kubernetes.io/hostname': 'node-0', 'kubernetes.io/os': 'linux', type: 'kwok' },
+          labels: {
+            'kubernetes.io/hostname': 'node-0',
+            'kubernetes.io/os': 'linux',
+            // every kubelet still sets this one too, and v1's Deployments select by it
+            'beta.kubernetes.io/os': 'linux',
+            type: 'kwok',
+          },
           annotations: { 'kwok.x-k8s.io/node': 'fake' },
         },
       })
@@ -215,18 +217,19 @@ async function startOnce(assets: string, options: ControlPlaneOptions): Promise<
         'tls-private-key-file': path('certs/apiserver.key'),
         config: path('kwok.yaml'),
       })
-      await kwok.until('the node is ready', async () => {
+      const isReady = async () => {
         const { body } = await request(access, 'GET', '/api/v1/nodes/node-0')
         const node = body as { status?: { conditions?: { type: string; status: string }[] } }
         return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')
-      })
+      }
+      await kwok.until('the node is ready', isReady, signal)
     }
 
     return {
       ...access,
       auditLog: () => readAuditLog(access.auditLogPath),
       request: (...args) => request(access, ...args),
-      stopApiServer: async () => processes.get('kube-apiserver')?.stop(),
+      stopApiServer: async () => processes.get('kube-apiserver')?.kill(),
       startApiServer,
       close,
       [Symbol.asyncDispose]: close,
@@ -326,55 +329,4 @@ function kwokConfig(forwards: NonNullable<ControlPlaneOptions['portForwards']>):
       }),
     )
     .join('\n---\n')
-}
-
-interface Program {
-  /** Poll until `ready` says so; an error of `ready` counts as not yet. @throws Error when the program ends */
-  until(what: string, ready: () => Promise<boolean | undefined>): Promise<void>
-  stop(): Promise<void>
-  killNow(): void
-}
-
-/** Runs "$@" and ends it when standard input closes, which happens when the process at the other end is gone. */
-const guardScript =
-  '"$@" </dev/null & child=$!; exec 3<&0; (read -r _ <&3; kill -9 $child) & guard=$!; wait $child; kill $guard'
-
-function startProgram(file: string, flags: Record<string, string | number | boolean>, log: string): Program {
-  const output = openSync(log, 'a')
-  const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`)
-  const child: ChildProcess = spawn('/bin/sh', ['-c', guardScript, 'sh', file, ...args], {
-    stdio: ['pipe', output, output],
-    detached: true,
-  })
-  closeSync(output)
-  child.unref()
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve())
-    child.once('error', () => resolve())
-  })
-  const running = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null
-  const killNow = () => {
-    try {
-      if (running() && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    } catch {
-      // it ended by itself in the meantime
-    }
-  }
-  return {
-    killNow,
-    async until(what, ready) {
-      const deadline = Date.now() + 60_000
-      while (!(await ready().catch(() => false))) {
-        if (!running() || Date.now() > deadline) {
-          const lastLines = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-20).join('\n')
-          throw new Error(`${file} ${running() ? 'takes too long' : 'ended'} before ${what}:\n${lastLines}`)
-        }
-        await delay(25)
-      }
-    },
-    async stop() {
-      killNow()
-      await ended
-    },
-  }
 }
