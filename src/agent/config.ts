@@ -356,14 +356,12 @@ export interface Config {
     insecureHosts: readonly string[]
     exclude: readonly string[]
     include: readonly string[]
-    useLabels: readonly string[]
     dockerConfig: string
   }
   k8s: {
     /** empty: all */
     namespaces: readonly string[]
     defaultNamespace: string
-    excludeResources: readonly string[]
     secretName: string
     /** namespace of the own Secret; absent outside a pod, where there is none */
     secretNamespace: string | undefined
@@ -390,6 +388,7 @@ const inert: Record<string, string> = {
   'automation-interval': 'automation is not part of this version',
   'registry-poll-interval': 'automation is not part of this version',
   'registry-ecr-exclude-id': 'no cloud registry is asked for credentials',
+  'k8s-unsafe-exclude-resource': 'only workloads and kinds that stand in Git are looked at',
   'registry-use-labels': 'creation times are read from the image configuration',
 }
 
@@ -429,7 +428,11 @@ export function readConfig(
       next: `Leave --${name} out, or stay with the image you run until a version supports it.`,
     })
   }
-  const notices: Record<string, string>[] = []
+  const notices: Record<string, string>[] = [
+    {
+      warning: 'automation is not part of this version: images change only when somebody releases them',
+    },
+  ]
   for (const [name, why] of Object.entries(inert)) {
     if (given.has(name)) notices.push({ flag: `--${name}`, info: `has no effect: ${why}` })
   }
@@ -530,13 +533,11 @@ export function readConfig(
         insecureHosts: v.registryInsecureHost,
         exclude: v.registryExcludeImage,
         include: v.registryIncludeImage,
-        useLabels: v.registryUseLabels,
         dockerConfig: v.dockerConfig,
       },
       k8s: {
         namespaces: [...new Set([...v.k8sAllowNamespace, ...v.k8sNamespaceWhitelist])],
         defaultNamespace: v.k8sDefaultNamespace,
-        excludeResources: v.k8sUnsafeExcludeResource,
         secretName: v.k8sSecretName,
         secretNamespace,
       },

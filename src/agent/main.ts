@@ -88,6 +88,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     insecureHosts: config.registry.insecureHosts,
     requestsPerSecond: config.registry.requestsPerSecond,
     burst: config.registry.burst,
+    trace: config.registry.trace,
     environment: process.env,
     clock,
     log,

@@ -38,6 +38,8 @@ export interface ImageRegistryOptions {
   maxBodyBytes?: number
   maxTags?: number
   maxPages?: number
+  /** log every request: `--registry-trace` */
+  trace?: boolean
   /** for `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; no proxy without it */
   environment?: Environment
   clock: Clock
@@ -64,6 +66,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     maxBodyBytes = 4 * 1024 * 1024,
     maxTags = 100_000,
     maxPages = 200,
+    trace = false,
     environment = {},
     clock,
     onFetched,
@@ -76,6 +79,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     burst,
     timeoutMs,
     maxBodyBytes,
+    trace,
     environment,
     clock,
     log: options.log.with({ component: 'ratelimiter' }),

@@ -14,6 +14,8 @@ export interface TransportOptions {
   timeoutMs: number
   /** the largest body that is read */
   maxBodyBytes: number
+  /** log every request, without its query: some registries put signatures there */
+  trace: boolean
   /** for the proxy variables */
   environment: Environment
   clock: Clock
@@ -109,12 +111,16 @@ export class Transport {
 
   /** Send at the host's pace, and again after a 429 where the host says when. */
   async #patiently(url: URL, ask: Ask): Promise<Reply> {
-    const { clock, timeoutMs } = this.#options
+    const { clock, log, timeoutMs, trace } = this.#options
     const pace = this.#paceOf(url.host)
     for (let repeats = 0; ; repeats++) {
       await pace.wait(ask.signal)
       const sentAtMs = clock.monotonicMs()
       const reply = await this.#send(url, ask)
+      if (trace) {
+        const { status } = reply
+        log.write({ component: 'registry', trace: `GET ${url.origin}${url.pathname}`, status })
+      }
       if (reply.status !== 429) return reply
       const pauseMs = readRetryAfter(reply.header('retry-after'), clock.now())
       pace.slowDown(sentAtMs, pauseMs ?? 0)

@@ -107,6 +107,16 @@ describe('tags', () => {
     ])
   })
 
+  test('are traced where asked, without queries', async () => {
+    await using registry = await startRegistry({ images })
+    await using ours = client({ trace: true })
+
+    await ours.listTags(ref(registry), nobody)
+
+    const trace = `GET http://${registry.host}/v2/example/app/tags/list`
+    expect(ours.entries).toContainEqual({ component: 'registry', trace, status: 200 })
+  })
+
   test.each([
     { bound: 'tags', options: { maxTags: 2 } },
     { bound: 'pages', options: { maxPages: 2 } },
