@@ -54,7 +54,7 @@ export interface Manifest {
   place: ManifestPlace
 }
 
-export interface ManifestPlace {
+interface ManifestPlace {
   /** the part of the file it stands in */
   part: Part
   /** which document of the part, from 0 */
@@ -63,8 +63,8 @@ export interface ManifestPlace {
   path: Path
 }
 
-export const maxFileBytes = 4 * 1024 * 1024
-export const maxDocumentBytes = 3 * 1024 * 1024
+const maxFileBytes = 4 * 1024 * 1024
+const maxDocumentBytes = 3 * 1024 * 1024
 
 /** Read a file. Never throws: what is wrong with it stands in its `faults`. */
 export function parseManifestFile(path: string, content: string | Uint8Array): ManifestFile {

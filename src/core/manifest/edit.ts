@@ -132,7 +132,7 @@ function replacePart(text: string, { start, end }: Part, source: string): string
 }
 
 /** `spec.template.spec.containers[0].image`, with odd keys in brackets. */
-export function formatPath(path: Path): string {
+function formatPath(path: Path): string {
   return path
     .map((step, index) => {
       if (typeof step === 'number') return `[${step}]`

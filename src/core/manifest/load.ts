@@ -16,14 +16,14 @@ export interface LoadedResource {
 
 export type Scope = 'namespaced' | 'cluster'
 
-export interface LoadOptions {
+interface LoadOptions {
   /** what the cluster knows of a kind; `undefined` where it knows none such */
   scopeOf(apiVersion: string, kind: string): Scope | undefined
   /** for namespaced manifests that name none */
   defaultNamespace: string
 }
 
-export interface AssembledManifests {
+interface AssembledManifests {
   resources: ReadonlyMap<ResourceId, LoadedResource>
   /** those of the files, then duplicates and nameless objects. What is at fault is not among the resources */
   faults: readonly FluxError[]

@@ -35,13 +35,13 @@ export interface MapNode extends Span {
   entries: MapEntry[]
 }
 
-export interface SequenceNode extends Span {
+interface SequenceNode extends Span {
   kind: 'sequence'
   flow: boolean
   items: Node[]
 }
 
-export interface AliasNode extends Span {
+interface AliasNode extends Span {
   kind: 'alias'
   target: Node
 }
@@ -126,13 +126,13 @@ export function readNode(node: Node): JsonValue {
 }
 
 /** The text of a key. @throws UnreadableNode for keys that JSON cannot have */
-export function readKey(node: Node): string {
+function readKey(node: Node): string {
   const key = node.kind === 'alias' ? node.target : node
   if (key.kind !== 'scalar') throw new UnreadableNode('syntax', node.start, 'a key must be a scalar')
   return translating(node, () => keyText(scalarValue(key)))
 }
 
-export function isMergeKey(key: Node): boolean {
+function isMergeKey(key: Node): boolean {
   if (key.kind !== 'scalar' || key.text !== '<<') return false
   return key.tag === undefined ? key.style === 'plain' : key.tag === `${yamlTag}merge`
 }

@@ -6,7 +6,7 @@ import { resolvePlain } from './scalar.ts'
  *
  * Follows `spec/flux-v1/resources.md` §8, "Text fidelity".
  */
-export type Quotes = 'single' | 'double'
+type Quotes = 'single' | 'double'
 
 export interface QuoteOptions {
   /** quotes to keep */

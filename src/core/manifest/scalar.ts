@@ -6,7 +6,7 @@
  * @see https://github.com/kubernetes-sigs/yaml/blob/v1.4.0/goyaml.v2/resolve.go
  */
 
-export type Scalar = null | boolean | number | bigint | string
+type Scalar = null | boolean | number | bigint | string
 
 /** Why a scalar cannot be read; the parser adds the place. */
 export class UnreadableScalar extends Error {}

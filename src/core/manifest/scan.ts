@@ -30,12 +30,6 @@ export function nextLine(text: string, at: number): number {
   return newline < 0 ? text.length : newline + 1
 }
 
-/** The line break that a text uses, by its first line. */
-export function lineBreakOf(text: string): string {
-  const newline = text.indexOf('\n')
-  return newline > 0 && text[newline - 1] === '\r' ? '\r\n' : '\n'
-}
-
 /** Lines and columns of a text's offsets, both from 1; a byte order mark takes no column. */
 export class Lines {
   readonly #starts: number[]

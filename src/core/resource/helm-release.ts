@@ -11,7 +11,7 @@ import { compareCodePoints, isJsonObject, type JsonObject, type JsonValue, value
  * Follows `spec/flux-v1/resources.md` §6. Recognition is by kind only, so `helm.fluxcd.io/v1`,
  * `flux.weave.works/v1beta1` and `helm.integrations.flux.weave.works/v1alpha2` are read alike.
  */
-export interface HelmContainer {
+interface HelmContainer {
   name: string
   /** composed of registry, repository and tag as they stand */
   imageText: string
@@ -20,12 +20,12 @@ export interface HelmContainer {
 }
 
 /** Paths from the root of the resource to the texts that make an image. */
-export interface HelmImagePlaces {
+interface HelmImagePlaces {
   repository: HelmPath
   registry?: HelmPath
   tag?: HelmPath
 }
-export type HelmPath = readonly string[]
+type HelmPath = readonly string[]
 
 const valuesPath = ['spec', 'values'] as const
 const topLevelName = 'chart-image'
