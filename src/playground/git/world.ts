@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { closedEnvironment, createFolder } from '../processes.ts'
 
 /**
  * Git in a world of its own: no system or global configuration, its own `HOME`, a fixed author, and dates that begin
@@ -21,13 +19,10 @@ export interface GitWorld extends AsyncDisposable {
 const firstCommitAt = Date.UTC(2024, 5, 1, 9) / 1000
 
 export async function createGitWorld(): Promise<GitWorld> {
-  const home = await mkdtemp(join(tmpdir(), 'git-world-'))
+  const folder = await createFolder('git-world-')
+  const home = folder.path
   const env = {
-    HOME: home,
-    PATH: process.env['PATH'] ?? '/usr/bin:/bin',
-    LC_ALL: 'C',
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_TERMINAL_PROMPT: '0',
+    ...closedEnvironment(home),
     GIT_AUTHOR_NAME: 'World User',
     GIT_AUTHOR_EMAIL: 'world@example.com',
     GIT_COMMITTER_NAME: 'World User',
@@ -59,6 +54,6 @@ export async function createGitWorld(): Promise<GitWorld> {
         child.stdin?.end(input)
       })
     },
-    [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: folder.remove,
   }
 }

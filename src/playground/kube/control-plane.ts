@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { request as httpsRequest } from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -19,8 +19,6 @@ export interface ControlPlaneOptions {
   controllers?: boolean
   /** where port-forwards to pods of a namespace lead on 127.0.0.1; needs `controllers` */
   portForwards?: readonly { namespace: string; port: number; targetPort: number }[]
-  /** new folder for its files, which the caller removes; without it, a temporary one */
-  folder?: string
   /** environment of its programs; this process's own */
   env?: Readonly<Record<string, string>>
   signal?: AbortSignal
@@ -91,18 +89,17 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
 
 async function startOnce(assets: string, options: ControlPlaneOptions): Promise<ControlPlane> {
   const { env = process.env, signal } = options
-  const temporary = options.folder === undefined ? await createFolder('control-plane-') : undefined
-  const folder = options.folder ?? temporary?.path ?? ''
-  if (options.folder !== undefined) await mkdir(folder, { mode: 0o700 })
+  const folder = await createFolder('control-plane-')
+  const path = (name: string) => join(folder.path, name)
   const processes = new Map<string, Program>()
 
   const close = async () => {
     await Promise.all([...processes.values()].map((program) => program.kill()))
-    await (temporary?.remove() ?? rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+    await folder.remove()
   }
   const start = (name: string, flags: Record<string, string | number | boolean>) => {
     const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
-    const program = startProgram({ file: join(assets, name), args, env, log: join(folder, `${name}.log`) })
+    const program = startProgram({ file: join(assets, name), args, env, log: path(`${name}.log`) })
     processes.set(name, program)
     return program
   }
@@ -111,7 +108,6 @@ async function startOnce(assets: string, options: ControlPlaneOptions): Promise<
     const [apiPort = 0, etcdPort = 0, peerPort = 0, kubeletPort = 0] = await freePorts(4)
     const token = randomBytes(16).toString('hex')
     const server = `https://127.0.0.1:${apiPort}`
-    const path = (name: string) => join(folder, name)
     const access: ControlPlaneAccess = {
       kubeconfig: path('kubeconfig'),
       server,
