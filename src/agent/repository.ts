@@ -2,6 +2,7 @@ import { FluxError, messageOf } from '../core/errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { GitMirror, Revision } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
+import { failureFields } from './tell.ts'
 
 /**
  * The configured Git repository as the agent sees it: cloned, checked for its branch and for write access, and
@@ -62,7 +63,7 @@ export function createRepository(options: RepositoryOptions): Repository {
   const enter = (next: RepositoryState, why?: FluxError) => {
     if ((state === 'ready') !== (next === 'ready')) options.onReady(next === 'ready')
     if (why && next !== 'cloned')
-      log.write({ component: 'git', state: next, code: why.code, err: why.message })
+      log.write({ component: 'git', state: next, ...failureFields(why) })
     state = next
     error = why
   }

@@ -1,4 +1,4 @@
-import { FluxError, messageOf } from '../core/errors.ts'
+import { FluxError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import { valueAt } from '../core/json.ts'
 import type { LoadedResource } from '../core/manifest/load.ts'
@@ -17,6 +17,7 @@ import { type LiveObject, objectName, readLiveObject } from './collection.ts'
 import type { LoadedManifests, ManifestStore } from './manifests.ts'
 import type { SyncMarker } from './marker.ts'
 import type { Repository } from './repository.ts'
+import { failureFields } from './tell.ts'
 
 /**
  * One pass: make the cluster what the branch says.
@@ -156,7 +157,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
   const loadOrTell = async (mirror: GitMirror, head: Revision): Promise<LoadedManifests | undefined> => {
     const manifests = await options.manifests.load(mirror, head)
     for (const fault of manifests.faults)
-      log.write({ err: `loading resources from repo: ${fault.what}`, code: fault.code })
+      log.write({ ...failureFields(fault), err: `loading resources from repo: ${fault.what}` })
     const unknown = new Set(manifests.unscoped.map(({ name }) => name))
     for (const { name, apiVersion, kind, source } of manifests.unscoped) {
       if (warned.has(name)) continue
@@ -306,7 +307,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
       log.write({ method: 'Sync', cmd: 'kubectl apply -f -', took, err: null, output: output.join('\n') })
     }
     for (const { id, source, error } of failures.values()) {
-      log.write({ method: 'Sync', resource: id, source, code: error.code, err: error.what })
+      log.write({ method: 'Sync', resource: id, source, ...failureFields(error) })
     }
     const synced = plan.stages.reduce((sum, stage) => sum + stage.length, 0)
     metrics.setSyncManifests({ applied: synced - failures.size, failed: failures.size })
@@ -349,7 +350,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
       return new Map([...resources].map(([id, { manifest }]) => [id, checksumOf(manifest.value)]))
     } catch (thrown) {
       const warning = 'failed to load last-synced resources. sync event may be inaccurate'
-      options.log.write({ component: 'daemon', warning, err: messageOf(thrown) })
+      options.log.write({ component: 'daemon', warning, ...failureFields(thrown) })
       return new Map()
     }
   }
