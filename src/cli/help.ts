@@ -10,11 +10,11 @@ const width = 100
 /** `fluxctl` alone: where to begin. */
 export const firstSteps = `\
 fluxctl changes what a cluster runs by committing to the Git repository that fluxd applies.
-  look around         fluxctl list-workloads --all-namespaces
-  connect             fluxctl finds fluxd in namespace "default"; --k8s-fwd-ns=NAMESPACE or --url=URL say otherwise
-  try a release       fluxctl release --workload=demo:deployment/web --update-all-images --dry-run
-  install             run fluxd in the cluster with a deploy key that may write; fluxctl identity prints the key
-  all commands        fluxctl help
+  try it        fluxctl demo shows it all on this machine, without a cluster
+  install       run fluxd in your cluster; fluxctl identity prints the key that your Git host must let write
+  connect       fluxctl list-workloads --k8s-fwd-ns=NAMESPACE names where fluxd runs, or give --url=URL
+  release       fluxctl release --workload=demo:deployment/web --update-all-images --dry-run
+  help          fluxctl help lists every command
 `
 
 export function overview(): string {

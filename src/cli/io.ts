@@ -8,12 +8,12 @@ import { escapeText } from './output/text.ts'
 
 export interface OutStream {
   write(text: string): unknown
-  isTTY?: boolean
-  columns?: number
+  readonly isTTY?: boolean
+  readonly columns?: number
 }
 
 export interface InStream {
-  isTTY?: boolean
+  readonly isTTY?: boolean
   setRawMode?(on: boolean): unknown
   on(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
   off(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
@@ -53,18 +53,22 @@ const spinnerAfterMs = 400
 
 export function createIo({ stdin, stdout, stderr }: Streams): Io {
   const person = stderr.isTTY === true
+  let spinner: Ora | undefined
   return {
     person,
     out: (text) => void stdout.write(text),
-    say: (line) => void stderr.write(`${escapeText(line)}\n`),
+    say(line) {
+      spinner?.clear()
+      stderr.write(`${escapeText(line)}\n`)
+    },
     async during(what, work) {
-      if (!person) return work
-      let spinner: Ora | undefined
+      // ora clears lines without end where it doesn't know how wide they are
+      if (!person || !stderr.columns) return work
       let done = false
       const timer = setTimeout(async () => {
         const { default: ora } = await import('ora')
         if (done) return
-        spinner = ora({ text: what, stream: stderr as NodeJS.WriteStream, discardStdin: false }).start()
+        spinner = ora({ text: what, discardStdin: false }).start()
       }, spinnerAfterMs)
       try {
         return await work
@@ -72,12 +76,15 @@ export function createIo({ stdin, stdout, stderr }: Streams): Io {
         done = true
         clearTimeout(timer)
         spinner?.stop()
+        spinner = undefined
       }
     },
     terminal:
       person && stdin.isTTY === true && stdin.setRawMode
         ? {
-            columns: stderr.columns || 9999,
+            get columns() {
+              return stderr.columns || 9999
+            },
             draw: (text) => void stderr.write(text),
             keys: (onKey, signal) => readKeys(stdin, onKey, signal),
           }

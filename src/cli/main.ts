@@ -1,6 +1,8 @@
+import { isatty } from 'node:tty'
 import { systemClock } from '../adapters/system/clock.ts'
 import { version } from '../version.ts'
 import type { Neighbours } from './context.ts'
+import type { InStream, OutStream } from './io.ts'
 import { run } from './run.ts'
 
 /**
@@ -24,15 +26,43 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   // a second one ends the process the way Node does
   process.once(name, () => interrupt.abort())
 }
-// whoever reads our output has seen enough, as with `| head`
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 141 : 1))
+let stdoutWatched = false
+/** Whoever reads our output has seen enough, as with `| head`. */
+function onLostReader({ code }: NodeJS.ErrnoException): void {
+  process.exit(code === 'EPIPE' ? 141 : 1)
+}
+
+/** Node makes a stream when it is first touched, which takes a while; most commands need one of the three. */
+const stdin: InStream = {
+  isTTY: isatty(0),
+  setRawMode: (on) => process.stdin.setRawMode(on),
+  on: (event, listener) => process.stdin.on(event, listener),
+  off: (event, listener) => process.stdin.off(event, listener),
+  resume: () => process.stdin.resume(),
+  pause: () => process.stdin.pause(),
+}
+const stdout: OutStream = {
+  isTTY: isatty(1),
+  write(text) {
+    if (!stdoutWatched) process.stdout.on('error', onLostReader)
+    stdoutWatched = true
+    process.stdout.write(text)
+  },
+}
+const stderr: OutStream = {
+  isTTY: isatty(2),
+  get columns() {
+    return process.stderr.columns
+  },
+  write: (text) => process.stderr.write(text),
+}
 
 void run({
   argv: process.argv.slice(2),
   env: process.env,
-  stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdin,
+  stdout,
+  stderr,
   signal: interrupt.signal,
   neighbours,
 }).then((code) => {

@@ -57,6 +57,8 @@ async function runCommand({ argv, env, signal, neighbours }: Invocation, ending:
   const command = await entry.load()
   const ownWords = argv.filter((_, index) => index !== at)
   const flags: readonly Flag[] = [...globalFlags, ...command.flags, helpFlag]
+  ending.json = command.flags.some(({ name }) => name === 'output') && asksForJson(ownWords)
+  ending.fullTable ||= ending.json
   const { values, given, args } = parseFlags(flags, ownWords, { env, warn: io.say })
   if (values['help'] === true) {
     const { commandHelp } = await import('./help.ts')
@@ -81,6 +83,11 @@ async function runWithoutCommand(argv: readonly string[], { io }: Ending): Promi
   const { firstSteps, overview } = await import('./help.ts')
   io.out(values.help ? overview() : firstSteps)
   return 'done'
+}
+
+/** Known before flags are read, so that a wrong flag is told of in a document too. */
+function asksForJson(words: readonly string[]): boolean {
+  return / (-o ?=?|--output[ =])json /.test(` ${words.join(' ')} `)
 }
 
 function checkWords(command: Command, words: readonly string[], values: FlagValues<readonly Flag[]>): void {

@@ -67,11 +67,9 @@ test.each(['SIGINT', 'SIGTERM'] as const)('ends with 130 on %s', async (signal) 
 })
 
 test('ends quietly when whoever reads its output has seen enough', async () => {
-  await using server = await listen(() => {
-    child.stdout.destroy()
-    return 'null'
-  })
+  await using server = await listen(() => 'null')
   const { child, ended } = start(['list-workloads', '-a', '--url', server.url])
+  child.stdout.destroy()
 
   expect(await ended()).toMatchObject({ code: 141, stderr: '' })
 })

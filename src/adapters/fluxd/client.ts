@@ -1,5 +1,4 @@
 import { type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { formatWire } from '../../api/json.ts'
 import { type Endpoint, paths } from '../../api/paths.ts'
@@ -101,37 +100,37 @@ async function call(
   throw refusal(response, text)
 }
 
-function send(
+async function send(
   { token, open, signal }: FluxdClientOptions,
   method: string,
   href: string,
   body: string | undefined,
 ): Promise<IncomingMessage> {
   const scheme = /^([a-z][a-z\d+.-]*):/i.exec(href)?.[1]?.toLowerCase() ?? ''
-  if (scheme !== 'http' && scheme !== 'https')
-    return Promise.reject(new Error(`unsupported protocol scheme "${scheme}"`))
-  const request = scheme === 'https' && !open ? requestHttps : requestHttp
+  if (scheme !== 'http' && scheme !== 'https') throw new Error(`unsupported protocol scheme "${scheme}"`)
+  // TLS takes a while to load
+  const request = scheme === 'https' ? (await import('node:https')).request : requestHttp
   const headers = {
     Accept: 'application/json',
     ...(token && { Authorization: `Scope-Probe token=${token}` }),
     ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),
   }
   return new Promise((resolve, reject) => {
-    const settings: RequestOptions = { method, headers, ...(signal && { signal }), agent: false }
-    if (open) {
-      delete settings.agent
-      settings.createConnection = (_, created) => {
-        open().then(
-          (stream) => created(null, stream),
-          (error: Error) => created(error, undefined as unknown as Duplex),
-        )
-        return undefined
-      }
-    }
-    const outgoing = request(href, settings, resolve)
+    const connection = open ? { createConnection: connectorOf(open) } : { agent: false }
+    const outgoing = request(href, { method, headers, ...(signal && { signal }), ...connection }, resolve)
     outgoing.on('error', reject)
     outgoing.end(body)
   })
+}
+
+function connectorOf(open: () => Promise<Duplex>): NonNullable<RequestOptions['createConnection']> {
+  return (_, created) => {
+    open().then(
+      (stream) => created(null, stream),
+      (error: Error) => created(error, undefined as unknown as Duplex),
+    )
+    return undefined
+  }
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

@@ -291,6 +291,16 @@ describe('-o json puts exactly one document on standard output', () => {
     expect(stdout).toMatch(/^[^\n\u001b]+\n$/)
   })
 
+  test.each([['-o', 'json'], ['-ojson'], ['-o=json'], ['--output', 'json'], ['--output=json']])(
+    'though a flag is unknown, with %s %s',
+    async (...output) => {
+      const { exit, stdout, stderr } = await runWith({}, [...argv, '--nosuch', ...output])
+
+      expect({ exit, stderr }).toEqual({ exit: 2, stderr: '' })
+      expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'FLAG_INVALID' } })
+    },
+  )
+
   test('and refuses other formats', async () => {
     const { exit, stderr } = await runWith({}, [...argv, '-o', 'xml'])
 
