@@ -85,6 +85,7 @@ export function createHttp2Transport(connection: KubeConnection, options: Http2O
     http2.on('error', () => {})
     let answered = true
     const pings = setInterval(() => {
+      if (http2.destroyed) return clearInterval(pings)
       if (!answered) return http2.destroy(new Error('the server stopped answering'))
       answered = false
       http2.ping((error) => {

@@ -80,7 +80,7 @@ export function isHttpUrl(text: string): boolean {
 /** Drop the user and password of every URL with a scheme in a text; the user of an `ssh://` URL stays. */
 export function withoutUserInfo(text: string): string {
   return text.replace(
-    /\b([a-z][a-z0-9+.-]*):\/\/([^\s/?#'"<>]*)@/gi,
+    /\b([a-z][a-z0-9+.-]{0,30}):\/\/([^\s/?#'"<>]{0,4096})@/gi,
     (_, scheme: string, userInfo: string) => {
       const user = /ssh$/i.test(scheme) ? `${userInfo.split(':')[0]}@` : ''
       return `${scheme}://${user}`
