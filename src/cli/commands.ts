@@ -22,6 +22,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./commands/deautomate.ts')).deautomate,
   },
   {
+    name: 'demo',
+    summary: 'see it all work on this machine, without a cluster',
+    load: async () => (await import('./commands/demo.ts')).demo,
+  },
+  {
     name: 'help',
     summary: 'tell about fluxctl or one of its commands',
     load: async () => (await import('./commands/help.ts')).help,

@@ -31,6 +31,8 @@ export const errorCodes = {
   CLUSTER_UNAVAILABLE: 'server',
   CLUSTER_UNREACHABLE: 'server',
   CLUSTER_WATCH_EXPIRED: 'server',
+  DEMO_CHECK_FAILED: 'server',
+  DEMO_UNAVAILABLE: 'user',
   FLAG_INVALID: 'user',
   FLAG_UNSUPPORTED: 'user',
   FLUXD_AMBIGUOUS: 'user',

@@ -152,6 +152,7 @@ function startGuard(script: string, args: readonly string[], options: SpawnOptio
       } catch {
         // it ended by itself in the meantime
       }
+      child.ref() // this is waited for
       await ended
     },
   }
