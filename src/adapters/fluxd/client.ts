@@ -118,6 +118,8 @@ async function send(
   return new Promise((resolve, reject) => {
     const connection = open ? { createConnection: connectorOf(open) } : { agent: false }
     const outgoing = request(href, { method, headers, ...(signal && { signal }), ...connection }, resolve)
+    // a forwarded stream stays open at its other end: without this it would live as long as we do
+    outgoing.on('response', (response) => response.on('end', () => response.socket.destroy()))
     outgoing.on('error', reject)
     outgoing.end(body)
   })

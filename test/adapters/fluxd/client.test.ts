@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { Duplex } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { createFluxdClient } from '../../../src/adapters/fluxd/client.ts'
 import { parseResourceId } from '../../../src/core/resource/id.ts'
@@ -81,6 +82,26 @@ test('speaks inside a stream that somebody else opens, one for each request', as
   expect(await fluxd.listUnapplied('HEAD')).toEqual(['a', 'b'])
   expect(opened).toBe(2)
   expect(server.requests[0]?.headers.authorization).toBeUndefined()
+})
+
+test('closes a stream once its request is answered, though the other end leaves it open', async () => {
+  await using server = await serve(answerWith(200, json, '["a","b"]'))
+  const streams: Duplex[] = []
+  const open = async () => {
+    const socket = connect(server.port, '127.0.0.1')
+    const stream = new Duplex({
+      read() {},
+      write: (chunk, _, done) => socket.write(chunk, done),
+    })
+    socket.on('data', (chunk) => stream.push(chunk))
+    streams.push(stream)
+    return stream
+  }
+  const fluxd = createFluxdClient({ url: 'http://127.0.0.1:3030/api/flux', open })
+
+  await fluxd.listUnapplied('HEAD')
+
+  await expect.poll(() => streams.map(({ closed }) => closed)).toEqual([true])
 })
 
 test('a stream that cannot be opened fails with its own reason', async () => {
