@@ -1,6 +1,7 @@
-import { FluxError, messageOf } from '../core/errors.ts'
+import { FluxError } from '../core/errors.ts'
 import { parseTimestamp } from '../core/image/timestamp.ts'
 import { compareCodePoints, formatJson, isJsonObject, type JsonValue } from '../core/json.ts'
+import { scanJson } from './go-json.ts'
 
 /**
  * JSON as Go's `encoding/json` reads and writes it, which is what both ends of the wire expect.
@@ -10,13 +11,15 @@ import { compareCodePoints, formatJson, isJsonObject, type JsonValue } from '../
  * order in which our objects are built), keys of maps sorted, `<`, `>`, `&` escaped (`spec/flux-v1/http-api.md` §3).
  */
 
-/** @throws FluxError `API_BAD_REQUEST` where the text is no JSON */
+/**
+ * The first JSON value of a text; what stands behind it is not looked at, as Go's decoder does.
+ *
+ * @throws FluxError `API_BAD_REQUEST` with Go's text where there is none
+ */
 export function parseBody(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch (cause) {
-    throw new FluxError('API_BAD_REQUEST', { what: `reading the body: ${messageOf(cause)}`, cause })
-  }
+  const { end, fault } = scanJson(text)
+  if (fault !== undefined) throw new FluxError('API_BAD_REQUEST', { what: fault })
+  return JSON.parse(text.slice(0, end)) as unknown
 }
 
 /** Print a value of `api/types.ts` byte for byte as Go does. */

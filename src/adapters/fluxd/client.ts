@@ -1,5 +1,6 @@
 import { type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { goSyntaxError, goTypeError } from '../../api/go-json.ts'
 import { formatWire } from '../../api/json.ts'
 import { type Endpoint, paths } from '../../api/paths.ts'
 import {
@@ -13,7 +14,6 @@ import { updateSpecToWire } from '../../api/write.ts'
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { isJsonObject } from '../../core/json.ts'
 import { type Fluxd, RemoteError } from '../../ports/fluxd.ts'
-import { goSyntaxError, goTypeError } from './go-json.ts'
 import { goTransportError } from './go-transport.ts'
 
 /**

@@ -1,5 +1,18 @@
 /** What Go's `encoding/json` says of text that isn't JSON, or of JSON that has the wrong type. v1's client passes it on. */
 
+/** Where the first value of a text ends; or what Go's decoder says, which reads a stream and so tells ends apart. */
+export function scanJson(text: string): { end: number; fault?: string } {
+  const scanner = new Scanner(text)
+  try {
+    scanner.readValue('looking for beginning of value')
+    return { end: scanner.at }
+  } catch (error) {
+    const { message } = error as Error
+    const ended = text.trim() === '' ? 'EOF' : 'unexpected EOF'
+    return { end: 0, fault: message === tooShort ? ended : message }
+  }
+}
+
 /** @param text that `JSON.parse` refuses */
 export function goSyntaxError(text: string): string {
   const scanner = new Scanner(text)
@@ -10,7 +23,7 @@ export function goSyntaxError(text: string): string {
   } catch (error) {
     return (error as Error).message
   }
-  return 'unexpected end of JSON input'
+  return tooShort
 }
 
 /** @param goType such as `[]string` */
@@ -19,6 +32,8 @@ export function goTypeError(value: unknown, goType: string): string {
   return `json: cannot unmarshal ${kind} into Go value of type ${goType}`
 }
 
+const tooShort = 'unexpected end of JSON input'
+
 /** Walks JSON to the first character that can't stand where it does. */
 class Scanner {
   readonly #text: string
@@ -26,6 +41,11 @@ class Scanner {
 
   constructor(text: string) {
     this.#text = text
+  }
+
+  /** where it stands */
+  get at(): number {
+    return this.#at
   }
 
   get atEnd(): boolean {
@@ -37,7 +57,7 @@ class Scanner {
   }
 
   fail(context: string): never {
-    if (this.atEnd) throw new Error('unexpected end of JSON input')
+    if (this.atEnd) throw new Error(tooShort)
     const character = String.fromCodePoint(this.#text.codePointAt(this.#at) ?? 0)
     const quoted = { "'": "'\\''", '"': `'"'`, '\n': "'\\n'", '\r': "'\\r'", '\t': "'\\t'" }[character]
     throw new Error(`invalid character ${quoted ?? `'${character}'`} ${context}`)

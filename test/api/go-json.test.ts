@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { goSyntaxError } from '../../../src/adapters/fluxd/go-json.ts'
+import { goSyntaxError, scanJson } from '../../src/api/go-json.ts'
 
 test.each([
   ['', 'unexpected end of JSON input'],
@@ -41,6 +41,25 @@ test('finds something in all that is no JSON', () => {
       } catch {
         expect(goSyntaxError(text)).toMatch(/^(invalid character '.{1,2}' |unexpected end of JSON input$)/su)
       }
+    }),
+  )
+})
+
+test.each([
+  ['', 'EOF'],
+  [' \n', 'EOF'],
+  ['{', 'unexpected EOF'],
+  ['"abc', 'unexpected EOF'],
+  ['nope', "invalid character 'o' in literal null (expecting 'u')"],
+  ['[1 2]', "invalid character '2' after array element"],
+])('says of %j what the decoder says', (text, fault) => {
+  expect(scanJson(text)).toEqual({ end: 0, fault })
+})
+
+test('finds where the first value ends, whatever follows', () => {
+  fc.assert(
+    fc.property(fc.json(), fc.constantFrom('', ' ', '\n{', ' true', ' x'), (json, rest) => {
+      expect(scanJson(json + rest)).toEqual({ end: json.length })
     }),
   )
 })
