@@ -82,7 +82,7 @@ export function createImageCatalog(options: ImageCatalogOptions): ImageCatalog {
       const work = async () => {
         for (const tag of next) {
           try {
-            infos.set(tag, await registry.getImage(withTag(image, tag), keychain, signal))
+            infos.set(tag, await registry.getImage(taggedRef(image, tag), keychain, signal))
           } catch (thrown) {
             failed ??= thrown
             if (thrown instanceof FluxError && thrown.code === 'REGISTRY_RATE_LIMITED') return
@@ -194,6 +194,11 @@ export function createImageCatalog(options: ImageCatalogOptions): ImageCatalog {
       }
     },
   }
+}
+
+/** A tag of the repository that an image is from, whatever digest the image is pinned to. */
+function taggedRef({ registry, repository }: ImageRef, tag: string): ImageRef {
+  return { ...(registry && { registry }), repository, tag }
 }
 
 /** v1's text for an image that a registry doesn't have. */

@@ -4,6 +4,7 @@ import { FluxError, messageOf } from '../core/errors.ts'
 import type { JobStatus } from '../core/update/result.ts'
 import type { UpdateSpec } from '../core/update/spec.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { GitMirror } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
@@ -20,6 +21,7 @@ export interface Jobs {
   submit(update: UpdateSpec): string
   /** Plan an update now. @returns ID of a job that is done @throws FluxError what planning fails with */
   plan(update: UpdateSpec): Promise<string>
+  /** @throws FluxError when Git would have to be asked and is not ready */
   find(id: string): Promise<JobStatus | undefined>
 }
 
@@ -109,11 +111,10 @@ export function createJobs(options: JobsOptions): Jobs {
 
     async find(id) {
       const status = statuses.get(id)
-      if (status || id === '') return status
-      const { state } = repository.status()
+      if (status) return status
+      const mirror = readyForNotes(repository)
       const head = repository.head()
-      if (state !== 'ready' || !head) return undefined
-      const mirror = repository.ready()
+      if (id === '' || !head) return undefined
       const noted = await mirror.listNotes()
       for (const { revision } of await mirror.log({ to: head, paths: options.gitPaths })) {
         if (!noted.has(revision)) continue
@@ -129,6 +130,22 @@ export function createJobs(options: JobsOptions): Jobs {
       }
       return undefined
     },
+  }
+}
+
+/** The mirror, in whose notes a finished job is found. @throws FluxError as `Repository.ready`, with v1's text */
+function readyForNotes(repository: Repository): GitMirror {
+  try {
+    return repository.ready()
+  } catch (thrown) {
+    if (!(thrown instanceof FluxError)) throw thrown
+    const { code, what, why, next } = thrown
+    throw new FluxError(code, {
+      what: `checking revisions for status: ${what}`,
+      ...(why && { why }),
+      ...(next && { next }),
+      cause: thrown,
+    })
   }
 }
 

@@ -374,15 +374,16 @@ export function createSyncer(options: SyncerOptions): Syncer {
 
     async outstanding(ref, signal) {
       const mirror = repository.ready()
-      const to = await mirror.resolve(ref)
+      const from = await marker.read(signal)
+      const to = await mirror.resolve(ref || 'HEAD') // what Git itself takes no ref for
       if (!to) {
+        const fatal = `fatal: bad revision '${from ?? ''}..${ref}'`
         throw new FluxError('GIT_REF_UNKNOWN', {
-          what: `unknown revision ${JSON.stringify(ref)}`,
+          what: `${fatal}, full output:\n ${fatal}\n`,
           why: 'The repository has no such commit, branch or tag, or a short hash that fits several.',
           next: 'Give a full hash; a commit pushed just now is known after `fluxctl sync`.',
         })
       }
-      const from = await marker.read(signal)
       if (from && (await mirror.isAncestor(to, from))) return []
       const commits = await mirror.log({ ...(from && { from }), to, paths: options.gitPaths })
       return commits.map(({ revision }) => revision)

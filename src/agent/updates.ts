@@ -155,11 +155,8 @@ export function createUpdater(options: UpdaterOptions): Updater {
         })
       }
       if (!manifests.resources.has(id)) {
-        throw new FluxError('WORKLOAD_UNKNOWN', {
-          what: `resource ${id} not found`,
-          why: 'No manifest of the branch defines it.',
-          next: '`fluxctl list-workloads -a` shows what there is.',
-        })
+        result.set(id, { status: 'skipped', updates: [] }) // without a reason, as v1
+        continue
       }
       const containers = workloads.get(id)?.containers
       if (!containers) {
@@ -233,20 +230,22 @@ export function createUpdater(options: UpdaterOptions): Updater {
     return { revision, result: edits.result }
   }
 
+  const plan = async (update: UpdateSpec): Promise<UpdateResult> => {
+    const mirror = repository.ready()
+    refuseReadonly(repository)
+    const head = await mirror.branchHead(repository.branch)
+    if (!head) throw notReady()
+    return (await derive(update, await options.manifests.loadWhole(mirror, head))).result
+  }
+
   return {
-    async plan(update) {
-      const mirror = repository.ready()
-      refuseReadonly(repository)
-      const head = await mirror.branchHead(repository.branch)
-      if (!head) throw notReady()
-      return (await derive(update, await options.manifests.loadWhole(mirror, head))).result
-    },
+    plan,
 
     async execute(update, jobId, signal) {
       const mirror = repository.ready()
       if (update.type === 'sync') return { revision: await repository.refresh(signal), result: new Map() }
       if ((update.type === 'image' || update.type === 'containers') && update.spec.kind !== 'execute') {
-        return { result: new Map() } // v1 takes any other kind for nothing to do
+        return { result: await plan(update) } // v1 does all but commit for any other kind
       }
       refuseReadonly(repository)
       for (let tried = 1; ; tried++) {

@@ -16,7 +16,13 @@ import type {
   UpdateResult,
   WorkloadResult,
 } from '../core/update/result.ts'
-import type { Cause, ContainerUpdate, PolicyUpdates, UpdateSpec } from '../core/update/spec.ts'
+import {
+  allWorkloads,
+  type Cause,
+  type ContainerUpdate,
+  type PolicyUpdates,
+  type UpdateSpec,
+} from '../core/update/spec.ts'
 import { fieldsOf, readCount, readFlag, readList, readMap, readText, readTime } from './json.ts'
 import type { Change, GitConfig, PublicKey } from './values.ts'
 
@@ -83,12 +89,26 @@ export function readUpdateImagesQuery(query: URLSearchParams): UpdateSpec {
     type: 'image',
     cause: readCauseQuery(query),
     spec: {
-      workloads: query.getAll('service'),
+      workloads: query.getAll('service').map(readWorkloadSpec),
       image: query.get('image') ?? '',
       kind,
-      excludes: query.getAll('exclude').map(readId),
+      excludes: query.has('exclude') ? query.getAll('exclude').map(readId) : null,
       force: false,
     },
+  }
+}
+
+/** An ID, or the word for all workloads, in a query. */
+export function readWorkloadSpec(text: string): ResourceId | typeof allWorkloads {
+  return text === allWorkloads ? text : readWorkloadId(text)
+}
+
+/** An ID in a query. */
+export function readWorkloadId(text: string): ResourceId {
+  try {
+    return parseResourceId(text)
+  } catch (cause) {
+    throw badRequest(`parsing service spec ${JSON.stringify(text)}: ${messageOf(cause)}`, cause)
   }
 }
 

@@ -1,17 +1,17 @@
 import { paths } from '../../api/paths.ts'
+import { readWorkloadSpec } from '../../api/read.ts'
 import { imageStatusesToWire } from '../../api/write.ts'
 import { FluxError } from '../../core/errors.ts'
 import { allWorkloads } from '../../core/update/spec.ts'
 import { ok, type Route } from '../../http/route.ts'
 import type { Listings } from '../listings.ts'
-import { readId } from './list-workloads.ts'
 
 /** `GET /v6/images` and `GET /v10/images` `?service=&namespace=&containerFields=` → 200 `ImageStatus[]` or `null` */
 export function listImages({ listings }: { listings: Listings }): Route[] {
   const handle: Route['handle'] = async ({ query, signal }) => {
     const namespace = query.get('namespace') ?? ''
-    const service = query.get('service') || allWorkloads
-    const id = service === allWorkloads ? undefined : readId(service)
+    const spec = readWorkloadSpec(query.get('service') || allWorkloads)
+    const id = spec === allWorkloads ? undefined : spec
     if (id !== undefined && namespace !== '') {
       throw new FluxError('QUERY_AMBIGUOUS', {
         what: "cannot filter by 'namespace' and 'workload' at the same time",

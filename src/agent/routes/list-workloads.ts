@@ -1,7 +1,7 @@
 import { paths } from '../../api/paths.ts'
+import { readWorkloadId } from '../../api/read.ts'
 import { controllerStatusesToWire } from '../../api/write.ts'
 import { FluxError } from '../../core/errors.ts'
-import { parseResourceId } from '../../core/resource/id.ts'
 import { ok, type Route } from '../../http/route.ts'
 import type { Listings } from '../listings.ts'
 
@@ -16,25 +16,11 @@ export function listWorkloads({ listings }: { listings: Listings }): Route[] {
         next: 'Leave one of them out: an ID names its namespace.',
       })
     }
-    const ids = services.length > 0 ? services.map(readId) : undefined
+    const ids = services.length > 0 ? services.map(readWorkloadId) : undefined
     return ok(controllerStatusesToWire(await listings.workloads({ namespace, ids })))
   }
   return [
     { ...paths.services, handle },
     { ...paths.servicesById, handle },
   ]
-}
-
-/** An ID in a query. @throws FluxError `API_BAD_REQUEST` */
-export function readId(text: string): ReturnType<typeof parseResourceId> {
-  try {
-    return parseResourceId(text)
-  } catch (cause) {
-    if (!(cause instanceof FluxError)) throw cause
-    throw new FluxError('API_BAD_REQUEST', {
-      what: cause.what,
-      ...(cause.next ? { next: cause.next } : {}),
-      cause,
-    })
-  }
 }
