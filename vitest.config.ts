@@ -2,7 +2,14 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** Tests of `core`, `api` and everything else that neither starts a child process nor opens a socket. */
-const unit = ['test/core/**', 'test/api/**', 'test/architecture/**', 'test/runtime/**', 'test/cli/**']
+const unit = [
+  'test/core/**',
+  'test/api/**',
+  'test/architecture/**',
+  'test/runtime/**',
+  'test/cli/**',
+  'test/docs/**',
+]
 /** Tests that need `KUBEBUILDER_ASSETS`: a real kube-apiserver with etcd. */
 const real = ['test/real/**']
 
