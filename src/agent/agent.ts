@@ -11,6 +11,7 @@ import type { Metrics } from '../ports/metrics.ts'
 import type { ImageRegistry, Keychain } from '../ports/registry.ts'
 import { startLoop } from '../runtime/loop.ts'
 import { createQueue } from '../runtime/queue.ts'
+import { startAutomation } from './automation.ts'
 import { createClusterView } from './cluster-view.ts'
 import type { Config } from './config.ts'
 import { createEvents } from './events.ts'
@@ -74,7 +75,10 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     pollIntervalMs: git.pollIntervalMs,
     clock,
     log,
-    onReady: (ready) => metrics.setGitReady(ready),
+    onReady(ready) {
+      metrics.setGitReady(ready)
+      if (ready) automation.ask()
+    },
     onRefreshed: () => passes.ask(),
   })
   const manifests = createManifestStore({
@@ -86,6 +90,8 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     registry: parts.registry,
     disabled: config.registry.disabled,
     scope: { include: config.registry.include, exclude: config.registry.exclude },
+    useLabels: config.registry.useLabels,
+    onNews: () => automation.ask(),
     concurrency: config.registry.burst,
     clock,
     log,
@@ -146,11 +152,25 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     repository,
     onCommit: (update, { revision = '', result }, startedAt) =>
       events.emit(commitEvent(revision, update, result, startedAt)),
+    onAutomated: () => automation.ask(),
     timeoutMs: sync.timeoutMs,
     gitPaths: git.paths,
     clock,
     log,
     metrics,
+  })
+  const automation = startAutomation({
+    repository,
+    manifests,
+    view,
+    images,
+    jobs,
+    scanningDisabled: config.registry.disabled,
+    intervalMs: config.automation.intervalMs,
+    clock,
+    log,
+    metrics,
+    signal,
   })
   const listings = createListings({ repository, manifests, view, images, keychains, syncer })
 
@@ -205,7 +225,13 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
       notify({ repository, gitUrl: git.url, images, log }),
       ...aboutRoutes({ version: parts.version }),
     ],
-    ended: Promise.allSettled([repository.run(signal), passes.ended, scan(), queue.idle()]).then(() => {}),
+    ended: Promise.allSettled([
+      repository.run(signal),
+      passes.ended,
+      automation.ended,
+      scan(),
+      queue.idle(),
+    ]).then(() => {}),
   }
 }
 

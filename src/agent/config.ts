@@ -348,6 +348,7 @@ export interface Config {
     timeoutMs: number
   }
   sync: { intervalMs: number; timeoutMs: number; state: SyncState }
+  automation: { intervalMs: number }
   registry: {
     disabled: boolean
     requestsPerSecond: number
@@ -356,6 +357,8 @@ export interface Config {
     insecureHosts: readonly string[]
     exclude: readonly string[]
     include: readonly string[]
+    /** globs on canonical names: labels of these images say when they were made */
+    useLabels: readonly string[]
     dockerConfig: string
   }
   k8s: {
@@ -385,11 +388,8 @@ const inert: Record<string, string> = {
   'ssh-keygen-dir': 'no key is made',
   'k8s-secret-volume-mount-path': 'no key is read: the ssh program uses its own',
   'k8s-secret-data-key': 'no key is read: the ssh program uses its own',
-  'automation-interval': 'automation is not part of this version',
-  'registry-poll-interval': 'automation is not part of this version',
   'registry-ecr-exclude-id': 'no cloud registry is asked for credentials',
   'k8s-unsafe-exclude-resource': 'only workloads and kinds that stand in Git are looked at',
-  'registry-use-labels': 'creation times are read from the image configuration',
 }
 
 /** Flags that turn on what isn't built, and when they do. */
@@ -428,11 +428,7 @@ export function readConfig(
       next: `Leave --${name} out, or stay with the image you run until a version supports it.`,
     })
   }
-  const notices: Record<string, string>[] = [
-    {
-      warning: 'automation is not part of this version: images change only when somebody releases them',
-    },
-  ]
+  const notices: Record<string, string>[] = []
   for (const [name, why] of Object.entries(inert)) {
     if (given.has(name)) notices.push({ flag: `--${name}`, info: `has no effect: ${why}` })
   }
@@ -461,6 +457,8 @@ export function readConfig(
     'sync-timeout': v.syncTimeout,
     'git-timeout': v.gitTimeout,
     'git-poll-interval': v.gitPollInterval,
+    'automation-interval': v.automationInterval,
+    'registry-poll-interval': v.registryPollInterval,
   }
   for (const [name, durationMs] of Object.entries(durations)) {
     if (durationMs > 0) continue
@@ -525,6 +523,12 @@ export function readConfig(
         timeoutMs: v.gitTimeout,
       },
       sync: { intervalMs: v.syncInterval, timeoutMs: v.syncTimeout, state },
+      automation: {
+        intervalMs:
+          given.has('registry-poll-interval') && !given.has('automation-interval')
+            ? v.registryPollInterval
+            : v.automationInterval,
+      },
       registry: {
         disabled: v.registryDisableScanning,
         requestsPerSecond: v.registryRps,
@@ -533,6 +537,7 @@ export function readConfig(
         insecureHosts: v.registryInsecureHost,
         exclude: v.registryExcludeImage,
         include: v.registryIncludeImage,
+        useLabels: v.registryUseLabels,
         dockerConfig: v.dockerConfig,
       },
       k8s: {

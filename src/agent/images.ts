@@ -1,7 +1,9 @@
 import { FluxError, messageOf } from '../core/errors.ts'
-import type { ImageInfo } from '../core/image/info.ts'
+import { type ImageInfo, readLabelTime } from '../core/image/info.ts'
 import { canonicalName, formatImageRef, type ImageRef, imageName, withTag } from '../core/image/ref.ts'
 import { isScanned, type ScanScope } from '../core/image/scope.ts'
+import { globMatches } from '../core/policy/glob.ts'
+import type { ListingState } from '../core/update/automation.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { ImageRegistry, Keychain } from '../ports/registry.ts'
@@ -16,6 +18,8 @@ import type { ImageRegistry, Keychain } from '../ports/registry.ts'
 export interface ImageCatalog {
   /** Every known image of a repository, named as `like` is; `undefined`: nothing is known of it. */
   images(like: ImageRef): readonly ImageInfo[] | undefined
+  /** How far the known images of a repository can be trusted. */
+  stateOf(like: ImageRef): ListingState
   /** Whether a repository was ever asked for, or never will be. */
   isKnown(image: ImageRef): boolean
   /** Ask for repositories that were never asked for. Failures are kept, and logged. */
@@ -40,6 +44,10 @@ export interface ImageCatalogOptions {
   /** `--registry-disable-scanning`: nothing is ever known */
   disabled: boolean
   scope: ScanScope
+  /** globs on canonical names: labels of these images say when they were made */
+  useLabels: readonly string[]
+  /** told when a scan has found tags that weren't there before */
+  onNews(): void
   /** how many images of one repository are asked for at a time */
   concurrency: number
   clock: Clock
@@ -100,6 +108,7 @@ export function createImageCatalog(options: ImageCatalogOptions): ImageCatalog {
         error: failed === undefined ? undefined : messageOf(failed),
         scannedAtMs: clock.monotonicMs(),
       })
+      if (missing.length > 0) options.onNews()
     } catch (thrown) {
       const error = messageOf(thrown)
       if (known?.error !== error)
@@ -135,10 +144,20 @@ export function createImageCatalog(options: ImageCatalogOptions): ImageCatalog {
       if (!isWatched(like)) return undefined
       const known = repositories.get(canonicalName(like))
       if (!known || (known.error !== undefined && known.tags.length === 0)) return undefined
+      const byLabel = options.useLabels.some((glob) => globMatches(glob, canonicalName(like)))
       return known.tags.map((tag) => {
         const info = known.infos.get(tag)
-        return { ...(info ?? { labels: {} }), ref: withTag(like, tag) }
+        return {
+          ...(info && byLabel ? datedByLabel(info) : (info ?? { labels: {} })),
+          ref: withTag(like, tag),
+        }
       })
+    },
+
+    stateOf(like) {
+      const known = repositories.get(canonicalName(like))
+      if (!known) return 'incomplete'
+      return known.error === undefined ? 'complete' : 'stale'
     },
 
     isKnown: (image) => !isWatched(image) || repositories.has(canonicalName(image)),
@@ -194,6 +213,12 @@ export function createImageCatalog(options: ImageCatalogOptions): ImageCatalog {
       }
     },
   }
+}
+
+/** An image with the time that its label says, where that can be read. */
+function datedByLabel(info: ImageInfo): ImageInfo {
+  const { time } = readLabelTime(info.labels)
+  return time ? { ...info, createdAt: time.date, createdAtText: time.text } : info
 }
 
 /** A tag of the repository that an image is from, whatever digest the image is pinned to. */

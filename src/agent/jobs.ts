@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { readNote } from '../api/note.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
+import { addsAutomation } from '../core/update/plan.ts'
 import type { JobStatus } from '../core/update/result.ts'
 import type { UpdateSpec } from '../core/update/spec.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -10,6 +11,7 @@ import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
 import type { Queue } from '../runtime/queue.ts'
 import type { Repository } from './repository.ts'
+import { failureFields } from './tell.ts'
 import type { Outcome, Updater } from './updates.ts'
 
 /**
@@ -19,6 +21,8 @@ import type { Outcome, Updater } from './updates.ts'
 export interface Jobs {
   /** Put an update in line. @returns the job's ID */
   submit(update: UpdateSpec): string
+  /** Put an update in line, and wait until it has ended, one way or the other. */
+  complete(update: UpdateSpec): Promise<void>
   /** Plan an update now. @returns ID of a job that is done @throws FluxError what planning fails with */
   plan(update: UpdateSpec): Promise<string>
   /** @throws FluxError when Git would have to be asked and is not ready */
@@ -31,6 +35,8 @@ export interface JobsOptions {
   repository: Repository
   /** told when a job made a commit, with its time */
   onCommit(update: UpdateSpec, outcome: Outcome, startedAt: Date): Promise<void>
+  /** told when a policy update has switched automation on somewhere */
+  onAutomated(): void
   timeoutMs: number
   gitPaths: readonly string[]
   clock: Clock
@@ -71,31 +77,35 @@ export function createJobs(options: JobsOptions): Jobs {
         ...(update.type !== 'sync' && { spec: update, result: outcome.result }),
       })
       log.write({ jobID: id, state: 'done', success: true })
+      if (update.type === 'policy' && addsAutomation(update.spec)) options.onAutomated()
       metrics.observeJob({ success: true, durationMs: clock.monotonicMs() - startedMs })
     } catch (caught) {
       const thrown = limit.aborted && !(caught instanceof FluxError) ? jobTimeout(options.timeoutMs) : caught
       keep(id, failed(update, thrown))
-      log.write({ jobID: id, state: 'done', success: false, err: messageOf(thrown) })
+      log.write({ jobID: id, state: 'done', success: false, ...failureFields(thrown) })
       metrics.observeJob({ success: false, durationMs: clock.monotonicMs() - startedMs })
     }
   }
 
+  const enqueue = (update: UpdateSpec) => {
+    const id = newJobId()
+    const queuedMs = clock.monotonicMs()
+    keep(id, { state: 'queued', error: '' })
+    metrics.setQueueLength(++waiting)
+    const lane = update.type === 'auto' ? 'automation' : 'people'
+    const ended = queue
+      .run(lane, async ({ signal }) => {
+        metrics.setQueueLength(--waiting)
+        metrics.observeQueueWait(clock.monotonicMs() - queuedMs)
+        await run(id, update, signal)
+      })
+      .catch((thrown) => keep(id, failed(update, thrown)))
+    return { id, ended }
+  }
+
   return {
-    submit(update) {
-      const id = newJobId()
-      const queuedMs = clock.monotonicMs()
-      keep(id, { state: 'queued', error: '' })
-      metrics.setQueueLength(++waiting)
-      const lane = update.type === 'auto' ? 'automation' : 'people'
-      void queue
-        .run(lane, async ({ signal }) => {
-          metrics.setQueueLength(--waiting)
-          metrics.observeQueueWait(clock.monotonicMs() - queuedMs)
-          await run(id, update, signal)
-        })
-        .catch((thrown) => keep(id, failed(update, thrown)))
-      return id
-    },
+    submit: (update) => enqueue(update).id,
+    complete: (update) => enqueue(update).ended,
 
     async plan(update) {
       const id = newJobId()

@@ -3,7 +3,8 @@ import { FluxError } from '../core/errors.ts'
 import { type ManifestFile, parseManifestFile } from '../core/manifest/document.ts'
 import { setImage } from '../core/manifest/set-image.ts'
 import { setPolicies } from '../core/manifest/set-policy.ts'
-import { isSet, planPolicyChanges } from '../core/policy/policy.ts'
+import { isCandidate } from '../core/policy/choose.ts'
+import { isSet, patternFor, planPolicyChanges } from '../core/policy/policy.ts'
 import type { ResourceId } from '../core/resource/id.ts'
 import { commitMessage } from '../core/update/commit-message.ts'
 import {
@@ -17,7 +18,7 @@ import {
 } from '../core/update/plan.ts'
 import type { UpdateResult, WorkloadResult } from '../core/update/result.ts'
 import type { WorkloadsToUpdate } from '../core/update/select.ts'
-import type { PolicyUpdates, UpdateSpec } from '../core/update/spec.ts'
+import type { AutomatedChange, PolicyUpdates, UpdateSpec } from '../core/update/spec.ts'
 import { verifyImages } from '../core/update/verify.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { GitMirror, Identity, Revision } from '../ports/git.ts'
@@ -86,29 +87,17 @@ export function createUpdater(options: UpdaterOptions): Updater {
     return value
   }
 
-  const workloadsToUpdate = (manifests: LoadedManifests): WorkloadsToUpdate => ({
-    git: new Map(
-      [...workloadsOf(manifests)].map(([id, { containers }]) => [
-        id,
-        { containers, policies: manifests.resources.get(id)?.policies ?? new Map() },
-      ]),
-    ),
-    cluster: new Map(
-      [...options.view.workloads()].map(([id, { workload, policies }]) => [
-        id,
-        { containers: workload.containers, ignored: isSet(policies, 'ignore') },
-      ]),
-    ),
-  })
-
   const planUpdate = async (
     update: ImageUpdate,
     manifests: LoadedManifests,
     signal: AbortSignal | undefined,
   ): Promise<UpdatePlan> => {
-    const workloads = await timed('select_workloads', () => workloadsToUpdate(manifests))
+    const workloads = await timed('select_workloads', () => workloadsToUpdate(manifests, options.view))
     if (update.type === 'containers') return planContainersRelease(update.spec, workloads)
-    if (update.type === 'auto') return planAutomatedRelease(update.changes ?? [], workloads)
+    if (update.type === 'auto') {
+      const allowed = (update.changes ?? []).filter((change) => isStillAllowed(change, workloads))
+      return planAutomatedRelease(allowed, workloads)
+    }
     const image = imageToRelease(update.spec)
     await timed('lookup_images', async () => {
       const wanted = await options.keychains.unlock(
@@ -273,6 +262,30 @@ export function createUpdater(options: UpdaterOptions): Updater {
       }
     },
   }
+}
+
+/** Both sides of every workload. */
+export function workloadsToUpdate(manifests: LoadedManifests, view: ClusterView): WorkloadsToUpdate {
+  return {
+    git: new Map(
+      [...workloadsOf(manifests)].map(([id, { containers }]) => [
+        id,
+        { containers, policies: manifests.resources.get(id)?.policies ?? new Map() },
+      ]),
+    ),
+    cluster: new Map(
+      [...view.workloads()].map(([id, { workload, policies }]) => [
+        id,
+        { containers: workload.containers, ignored: isSet(policies, 'ignore') },
+      ]),
+    ),
+  }
+}
+
+/** Git may have moved since automation chose: automation switched off, or another filter. */
+function isStillAllowed({ workload, container, target }: AutomatedChange, { git }: WorkloadsToUpdate) {
+  const policies = git.get(workload)?.policies ?? new Map<string, string>()
+  return isSet(policies, 'automated') && isCandidate(target.tag ?? '', patternFor(policies, container))
 }
 
 function withManifests(changes: readonly ImageChange[], { resources }: LoadedManifests) {

@@ -19,6 +19,8 @@ export interface Metrics {
   observeRegistryRequest(request: { kind: 'tags' | 'metadata'; success: boolean; durationMs: number }): void
   /** One look into what the scans have learnt: `flux_registry_fetch_duration_seconds`. */
   observeImageLookup(lookup: { success: boolean; durationMs: number }): void
+  /** Containers of automated workloads at the last poll, by what was decided: `fluxd_automation_containers`. */
+  setAutomation(containers: ReadonlyMap<string, number>): void
   /** One update of workloads: `flux_fluxsvc_release_duration_seconds`. */
   observeRelease(release: {
     type: string

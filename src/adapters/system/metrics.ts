@@ -84,6 +84,12 @@ export function createMetrics(): Metrics {
     'Duration of lookups in what is known of images, in seconds.',
     ['success'],
   )
+  const automation = new Gauge({
+    name: 'fluxd_automation_containers',
+    help: 'Containers of automated workloads at the last poll, by what was decided.',
+    labelNames: ['code'],
+    registers,
+  })
   const release = histogram(
     'flux_fluxsvc_release_duration_seconds',
     'Duration of updates of workloads, in seconds.',
@@ -115,6 +121,10 @@ export function createMetrics(): Metrics {
       registryRequest.observe({ kind, success: `${success}` }, durationMs / 1000),
     observeImageLookup: ({ success, durationMs }) =>
       imageLookup.observe({ success: `${success}` }, durationMs / 1000),
+    setAutomation(containers) {
+      automation.reset()
+      for (const [code, count] of containers) automation.set({ code }, count)
+    },
     observeRelease: ({ type, kind, success, durationMs }) =>
       release.observe({ release_type: type, release_kind: kind, success: `${success}` }, durationMs / 1000),
     observeReleaseStage: ({ stage, durationMs }) => releaseStage.observe({ stage }, durationMs / 1000),

@@ -2,7 +2,7 @@ import type { ImageInfo } from '../image/info.ts'
 import { formatImageRef, type ImageRef } from '../image/ref.ts'
 import { isCandidate } from '../policy/choose.ts'
 import type { TagPattern } from '../policy/pattern.ts'
-import { isSet, patternFor } from '../policy/policy.ts'
+import { isSet, type Policies, patternFor } from '../policy/policy.ts'
 import type { ResourceId } from '../resource/id.ts'
 import { chooseImage, hasMetadata, imagesLike, type KnownImages, retarget } from './images.ts'
 import { orderIds } from './result.ts'
@@ -67,6 +67,14 @@ export function automatedWorkloads({ git }: Pick<WorkloadsToUpdate, 'git'>): Res
       .filter(([, { policies }]) => !isSet(policies, 'locked') && !isSet(policies, 'ignore'))
       .map(([id]) => id),
   )
+}
+
+/** Containers that a tag filter of Git names and the workload doesn't have: a filter that filters nothing. */
+export function strayFilters(policies: Policies, containers: readonly string[]): string[] {
+  return [...policies.keys()]
+    .flatMap((policy) => (policy.startsWith('tag.') ? policy.slice('tag.'.length) : []))
+    .filter((container) => !containers.includes(container))
+    .sort()
 }
 
 export function planAutomation(
@@ -151,6 +159,12 @@ function hold(code: AutomationCode, reason: string): Verdict {
   return { outcome: 'hold', code, reason }
 }
 
+/** As Go prints times: `2024-06-01 00:00:00 +0000 UTC`. */
 function timeOf({ createdAt, createdAtText }: ImageInfo): string {
-  return createdAtText ?? createdAt?.toISOString() ?? 'no time'
+  const text = createdAtText ?? createdAt?.toISOString()
+  const [, date, time, fraction = '', zone = ''] =
+    /^(\S+)T(\d\d:\d\d:\d\d)(\.\d+?)?0*(Z|[+-]\d\d:\d\d)$/.exec(text?.replace(/\.0+Z$/, 'Z') ?? '') ?? []
+  if (date === undefined) return 'time not known'
+  const offset = zone === 'Z' ? '+0000 UTC' : `${zone.replace(':', '')} ${zone.replace(':', '')}`
+  return `${date} ${time}${fraction} ${offset}`
 }

@@ -3,7 +3,12 @@ import { describe, expect, test } from 'vitest'
 import type { ImageInfo } from '../../../src/core/image/info.ts'
 import { canonicalName, formatImageRef, type ImageRef, parseImageRef } from '../../../src/core/image/ref.ts'
 import { parseResourceId } from '../../../src/core/resource/id.ts'
-import { automatedWorkloads, type ListingState, planAutomation } from '../../../src/core/update/automation.ts'
+import {
+  automatedWorkloads,
+  type ListingState,
+  planAutomation,
+  strayFilters,
+} from '../../../src/core/update/automation.ts'
 
 const id = parseResourceId('default:deployment/app')
 const image = (tag: string, created?: string): ImageInfo => ({
@@ -93,8 +98,27 @@ test.each<Row>([
 
 test('says what it compared, as v1 logs it', () => {
   expect(decide({ images: [current, newer] }).reason).toBe(
-    'latest new (2020-01-03T00:00:00.000Z) > current current (2020-01-02T00:00:00.000Z)',
+    'latest new (2020-01-03 00:00:00 +0000 UTC) > current current (2020-01-02 00:00:00 +0000 UTC)',
   )
+})
+
+test.each([
+  { created: '2020-01-03T00:00:00.123456789Z', shown: '2020-01-03 00:00:00.123456789 +0000 UTC' },
+  { created: '2020-01-03T01:00:00.5+01:00', shown: '2020-01-03 01:00:00.5 +0100 +0100' },
+])('shows $created as Go does', ({ created, shown }) => {
+  const precise = { ...image('new', created), createdAtText: created }
+
+  expect(decide({ images: [current, precise] }).reason).toContain(`latest new (${shown})`)
+})
+
+test('names filters for containers that are not there', () => {
+  const policies = new Map([
+    ['automated', 'true'],
+    ['tag.podinfo', 'glob:dev-*'],
+    ['tag.chart-image', 'glob:dev-*'],
+  ])
+
+  expect(strayFilters(policies, ['chart-image'])).toEqual(['podinfo'])
 })
 
 describe('candidates', () => {

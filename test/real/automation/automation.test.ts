@@ -1,0 +1,290 @@
+import { expect } from 'vitest'
+import { type JsonValue, valueAt } from '../../../src/core/json.ts'
+import { request } from '../../support/control-plane.ts'
+import { eventually, fluxctl } from '../../support/programs.ts'
+import { test } from '../../support/real-test.ts'
+import { automated, automatedWorld, helmRelease, workload } from './world.ts'
+
+/** A pushed image becomes a commit, quickly, and never wrongly. */
+
+const podinfo = {
+  images: {
+    'example/podinfo': { '3.1.4': '2024-03-01T00:00:00Z', '3.1.5': '2024-03-20T09:45:10Z' },
+  },
+  files: {
+    'podinfo.yaml': workload('podinfo', {
+      image: '$REGISTRY/example/podinfo:3.1.5',
+      annotations: automated({ app: 'semver:~3.1' }),
+    }),
+  },
+}
+
+test('a pushed image that the filter allows becomes one commit of one line, and rolls out', async ({
+  plane,
+  namespace,
+}) => {
+  await using world = await automatedWorld(plane, namespace, podinfo)
+  const image = `${world.registry.host}/example/podinfo`
+
+  await world.push('example/podinfo', '3.1.6', '2024-06-01T00:00:00Z')
+
+  const { message, author, lines, files } = await world.nextCommit()
+  expect({ message, author, files }).toEqual({
+    message: `Auto-release ${image}:3.1.6`,
+    author: 'Flux <flux@example.com>',
+    files: ['podinfo.yaml'],
+  })
+  expect(lines).toEqual([
+    `-        image: ${image}:3.1.5   # the one to change`,
+    `+        image: ${image}:3.1.6   # the one to change`,
+  ])
+  expect(world.agent.log.join('\n')).toMatch(
+    /info="added update to automation run" new=\S+:3\.1\.6 reason="latest 3\.1\.6 \(2024-06-01 00:00:00 \+0000 UTC\) > current 3\.1\.5 \(2024-03-20 09:45:10 \+0000 UTC\)"/,
+  )
+  await eventually(async () => {
+    const path = `/apis/apps/v1/namespaces/${namespace}/deployments/podinfo`
+    const live = (await request(plane, 'GET', path)).body as JsonValue
+    return (
+      valueAt(live, 'spec', 'template', 'spec', 'containers', 0, 'image') === `${image}:3.1.6` &&
+      valueAt(live, 'status', 'updatedReplicas') === 1 &&
+      valueAt(live, 'status', 'readyReplicas') === 1
+    )
+  }, 'the rollout')
+  const note = await world.upstream.git('notes', '--ref=flux', 'show', 'master')
+  expect(JSON.parse(note)).toMatchObject({
+    spec: {
+      type: 'auto',
+      cause: { Message: '', User: '' },
+      spec: {
+        Changes: [
+          {
+            WorkloadID: `${namespace}:deployment/podinfo`,
+            Container: { Name: 'app', Image: `${image}:3.1.5` },
+            ImageID: `${image}:3.1.6`,
+          },
+        ],
+      },
+    },
+    result: { [`${namespace}:deployment/podinfo`]: { Status: 'success' } },
+  })
+})
+
+test('outside the filter, lower, or a pre-release: no commit', async ({ plane, namespace }) => {
+  await using world = await automatedWorld(plane, namespace, podinfo)
+
+  await world.push('example/podinfo', '3.2.0', '2024-06-01T00:00:00Z')
+  await world.push('example/podinfo', '3.1.3', '2024-06-02T00:00:00Z')
+  await world.push('example/podinfo', '3.1.9-rc.1', '2024-06-03T00:00:00Z')
+  await world.expectQuiet()
+
+  await world.push('example/podinfo', '3.1.7', '2024-06-04T00:00:00Z')
+  expect((await world.nextCommit()).message).toMatch(/:3\.1\.7$/)
+})
+
+test('locked, not automated any more, never automated: no commit, and automating again acts at once', async ({
+  plane,
+  namespace,
+}) => {
+  await using world = await automatedWorld(plane, namespace, {
+    images: podinfo.images,
+    files: {
+      ...podinfo.files,
+      'locked.yaml': workload('locked', {
+        image: '$REGISTRY/example/podinfo:3.1.5',
+        annotations: { ...automated({ app: 'semver:~3.1' }), 'fluxcd.io/locked': 'true' },
+      }),
+      'manual.yaml': workload('manual', {
+        image: '$REGISTRY/example/podinfo:3.1.5',
+        annotations: { ...automated({ app: 'semver:~3.1' }), 'fluxcd.io/automated': 'false' },
+      }),
+    },
+  })
+  const ask = (...args: string[]) => fluxctl(args, { env: { FLUX_URL: world.agent.url } })
+  expect((await ask('deautomate', `--workload=${namespace}:deployment/podinfo`)).exit).toBe(0)
+  expect((await world.nextCommit()).message).toContain('Deautomated: ')
+
+  await world.push('example/podinfo', '3.1.6', '2024-06-01T00:00:00Z')
+  await world.expectQuiet()
+
+  const listed = await ask('list-workloads', `--namespace=${namespace}`)
+  expect(listed.stdout).toMatch(/deployment\/locked .* automated,locked/)
+  const images = await ask('list-images', `--workload=${namespace}:deployment/manual`)
+  expect(images.stdout).toMatch(/\| {3}3\.1\.6 .*\n.*'-> 3\.1\.5 /)
+  expect((await ask('automate', `--workload=${namespace}:deployment/podinfo`)).exit).toBe(0)
+  expect((await world.nextCommit()).message).toContain('Automated: ')
+  expect(await world.nextCommit()).toMatchObject({ files: ['podinfo.yaml'], lines: [{}, {}] })
+})
+
+test('environments of one image: each follows its own filter', async ({ plane, namespace }) => {
+  const release = (name: string, tag: string, pattern: string) =>
+    helmRelease(
+      name,
+      [`image: $REGISTRY/example/podinfo:${tag}`, 'replicaCount: 1'],
+      automated({ 'chart-image': pattern }),
+    )
+  await using world = await automatedWorld(plane, namespace, {
+    images: {
+      'example/podinfo': {
+        'dev-hdtwcel9': '2024-01-06T00:00:00Z',
+        'stg-9ij63o4c': '2024-01-05T00:00:00Z',
+        '0.4.11': '2024-01-04T00:00:00Z',
+      },
+    },
+    files: {
+      'releases/dev.yaml': release('podinfo-dev', 'dev-hdtwcel9', 'glob:dev-*'),
+      'releases/stg.yaml': release('podinfo-rc', 'stg-9ij63o4c', 'glob:stg-*'),
+      'releases/prod.yaml': release('podinfo-prod', '0.4.11', 'semver:~0.4'),
+    },
+  })
+  const image = `${world.registry.host}/example/podinfo`
+  const expectRelease = async (tag: string, createdAt: string, file: string) => {
+    await world.push('example/podinfo', tag, createdAt)
+    const { message, files, lines } = await world.nextCommit()
+    expect({ message, files }).toEqual({ message: `Auto-release ${image}:${tag}`, files: [file] })
+    expect(lines).toHaveLength(2)
+  }
+
+  await expectRelease('dev-aaaa1111', '2024-02-01T00:00:00Z', 'releases/dev.yaml')
+  await expectRelease('stg-bbbb2222', '2024-02-02T00:00:00Z', 'releases/stg.yaml')
+  await expectRelease('0.4.12', '2024-02-03T00:00:00Z', 'releases/prod.yaml')
+  for (const [tag, createdAt] of [
+    ['0.5.0', '2024-03-01T00:00:00Z'],
+    ['0.4.9', '2024-03-02T00:00:00Z'],
+    ['0.4.13-rc.1', '2024-03-03T00:00:00Z'],
+    ['dev-cccc3333', '2023-01-01T00:00:00Z'], // older than what runs, though pushed later
+  ] as const) {
+    await world.push('example/podinfo', tag, createdAt)
+  }
+  await world.expectQuiet()
+})
+
+test('a current tag that is gone holds what orders by time, once told; versions go on', async ({
+  plane,
+  namespace,
+}) => {
+  await using world = await automatedWorld(plane, namespace, {
+    images: {
+      'example/podinfo': {
+        'dev-dddd4444': '2024-01-06T00:00:00Z',
+        '0.4.12': '2024-01-04T00:00:00Z',
+      },
+    },
+    files: {
+      'dev.yaml': workload('dev', {
+        image: '$REGISTRY/example/podinfo:dev-gone',
+        annotations: automated({ app: 'glob:dev-*' }),
+      }),
+      'prod.yaml': workload('prod', {
+        image: '$REGISTRY/example/podinfo:0.4.11',
+        annotations: automated({ app: 'semver:~0.4' }),
+      }),
+    },
+  })
+  const prod = await world.nextCommit()
+  expect(prod.files).toEqual(['prod.yaml'])
+
+  await world.push('example/podinfo', 'dev-eeee5555', '2024-02-01T00:00:00Z')
+  await world.expectQuiet()
+  await world.expectQuiet()
+
+  const warnings = world.agent.log.filter((line) => line.includes('image with zero created timestamp'))
+  expect(warnings).toEqual([expect.stringMatching(/action="skip container" code=TIME_UNKNOWN/)])
+})
+
+test('a filter for a container that is not there filters nothing, and is named', async ({
+  plane,
+  namespace,
+}) => {
+  await using world = await automatedWorld(plane, namespace, {
+    images: { 'example/podinfo': { 'stg-1': '2024-01-05T00:00:00Z' } },
+    files: {
+      'stg.yaml': helmRelease(
+        'podinfo-rc',
+        ['image: $REGISTRY/example/podinfo:stg-1'],
+        automated({ podinfo: 'glob:stg-*' }),
+      ),
+    },
+  })
+
+  await world.push('example/podinfo', 'dev-1', '2024-02-01T00:00:00Z')
+
+  expect((await world.nextCommit()).message).toMatch(/:dev-1$/)
+  const warnings = world.agent.log.filter((line) => line.includes('FILTER_CONTAINER_UNKNOWN'))
+  expect(warnings).toEqual([expect.stringMatching(/container=podinfo .*source=stg\.yaml:1 /)])
+})
+
+test('several images found in one poll are one commit: of one release, of main and init containers', async ({
+  plane,
+  namespace,
+}) => {
+  const at = (day: number) => `2024-01-0${day}T00:00:00Z`
+  await using world = await automatedWorld(plane, namespace, {
+    images: {
+      'openfaas/gateway': { '0.8.5': at(1), '0.8.6': at(2) },
+      'openfaas/operator': { '0.8.0': at(1) },
+      'prom/prometheus': { 'v2.3.1': at(1), 'v2.3.2': at(2), 'v2.4.0': at(3) },
+      'example/app': { '1.0.0': at(1), '1.1.0': at(2), '2.0.0': at(3) },
+      'example/init': { a: at(1), b: at(2) },
+    },
+    files: {
+      'openfaas.yaml': helmRelease(
+        'openfaas',
+        [
+          'gateway: {image: "$REGISTRY/openfaas/gateway:0.8.5"}',
+          'operator: {image: "$REGISTRY/openfaas/operator:0.8.0"}',
+          'prometheus: {image: "$REGISTRY/prom/prometheus:v2.3.1"}',
+        ],
+        automated({ prometheus: 'glob:v2.3.*' }),
+      ),
+      'app.yaml': workload('app', {
+        image: '$REGISTRY/example/app:1.0.0',
+        init: '$REGISTRY/example/init:a',
+        annotations: automated({ app: 'semver:^1', init: 'glob:*' }),
+      }),
+    },
+  })
+  const commits = [await world.nextCommit()]
+  // repositories are scanned one by one: later ones may make a commit of their own
+  const changed = () => commits.flatMap(({ lines }) => lines.filter((line) => line.startsWith('+')))
+  while (changed().length < 4) commits.push(await world.nextCommit())
+
+  expect(
+    changed()
+      .map((line) => /\/([\w-]+\/[\w-]+:[\w.]+)/.exec(line)?.[1])
+      .sort(),
+  ).toEqual(['example/app:1.1.0', 'example/init:b', 'openfaas/gateway:0.8.6', 'prom/prometheus:v2.3.2'])
+
+  world.registry.push('openfaas/gateway', '0.8.7', at(5))
+  world.registry.push('openfaas/operator', '0.9.0', at(5))
+  await world.restart()
+  const { message, files, lines } = await world.nextCommit()
+
+  const { host } = world.registry
+  expect(message).toBe(
+    `Auto-release multiple (2) images\n\n - ${host}/openfaas/gateway:0.8.7\n - ${host}/openfaas/operator:0.9.0`,
+  )
+  expect({ files, lines: lines.length }).toEqual({ files: ['openfaas.yaml'], lines: 4 })
+})
+
+for (const { args, says } of [
+  { args: ['--git-readonly'], says: 'Repo is read-only' },
+  { args: ['--registry-disable-scanning'], says: 'Registry scanning is disabled' },
+]) {
+  test(`${says}: nothing is tried, and that is said once`, async ({ plane, namespace }) => {
+    await request(plane, 'POST', `/api/v1/namespaces/${namespace}/secrets`, {
+      metadata: { name: 'flux-git-deploy' },
+    })
+    await using world = await automatedWorld(plane, namespace, {
+      ...podinfo,
+      args: [...args, `--k8s-secret-namespace=${namespace}`, '--automation-interval=50ms'],
+    })
+
+    await world.push('example/podinfo', '3.1.6', '2024-06-01T00:00:00Z')
+    await world.push('example/podinfo', '3.1.7', '2024-06-02T00:00:00Z')
+
+    const said = world.agent.log.filter((line) => line.includes('no image updates will be attempted'))
+    expect(said).toEqual([expect.stringContaining(`info="${says}; no image updates will be attempted"`)])
+    expect(world.agent.log.join('\n')).not.toContain('polling for new images')
+    expect(await world.upstream.git('rev-list', '--count', 'master')).toBe('1')
+  })
+}
