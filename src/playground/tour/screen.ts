@@ -8,7 +8,7 @@ export interface Screen {
   /** Show a command, run it, and show what it says. @throws FluxError `DEMO_CHECK_FAILED` for another exit code */
   run(shown: string, program: ProgramOptions & { exitCode?: number }): Promise<string>
   /** Show something that was said elsewhere. */
-  quote(text: string): void
+  show(text: string): void
   /** Wait until something holds, and say so. @throws FluxError `DEMO_CHECK_FAILED` when it does not come to hold */
   check(what: string, holds: () => Promise<boolean> | boolean): Promise<void>
   /** Say what was found true by other means. */
@@ -36,12 +36,12 @@ export function createScreen({ steps, out, colour, signal, clues }: ScreenOption
     throw new FluxError('DEMO_CHECK_FAILED', {
       what,
       why: [why, clues()].filter(Boolean).join('\n\n'),
-      next: 'Run it again; if it ends the same way, please report it with all of the above.',
+      next: 'Run it again. If it ends the same way, please report it with all of the above.',
     })
   }
   return {
     note,
-    quote: (text) => out(text.endsWith('\n') ? text : `${text}\n`),
+    show: (text) => out(text.endsWith('\n') ? text : `${text}\n`),
     step(title, about) {
       step += 1
       out(`\n${paint('bold', `${step}/${steps}  ${title}`)}\n${about}\n\n`)

@@ -1,0 +1,111 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { get } from 'node:http'
+import { dirname, join } from 'node:path'
+import { isJsonObject, type JsonValue, valueAt } from '../../core/json.ts'
+import type { Screen } from './screen.ts'
+import type { Programs, TourWorld } from './world.ts'
+
+/** The workload that the story is about. */
+export const workload = 'demo:deployment/podinfo'
+export const workloadPath = '/apis/apps/v1/namespaces/demo/deployments/podinfo'
+/** Its image, without the registry. */
+export const imageRepository = 'example/podinfo'
+
+/** What a scene has at hand: the screen, the world, a person in their clone, and questions about how things stand. */
+export interface Stage extends Screen {
+  readonly world: TourWorld
+  /** Run a command of the person's in their clone. @returns what it said */
+  command(program: string, args: readonly string[], options?: { exitCode?: number }): Promise<string>
+  /** The same, for the built fluxctl through a port-forward. */
+  fluxctl(args: readonly string[], options?: { exitCode?: number }): Promise<string>
+  /** Write files of the clone: path → text. */
+  write(files: Readonly<Record<string, string>>): Promise<void>
+  /** Show a request to the API server, and make it. */
+  request(method: string, path: string, body: unknown, headers?: Record<string, string>): Promise<void>
+  /** The workload's image with this tag. */
+  image(tag: string): string
+  /** Head of the branch on the server. */
+  head(): Promise<string>
+  /** The revision that is marked as applied. */
+  synced(): Promise<string>
+  /** Whether a Deployment is rolled out: all of its pods are new and ready, and as many as this. */
+  isRolledOut(path: string, replicas: number): Promise<boolean>
+  /** Whether the workload is rolled out with two pods of this version. */
+  runs(tag: string): Promise<boolean>
+}
+
+export function createStage(screen: Screen, world: TourWorld, programs: Programs): Stage {
+  const { kube, git, registry, person } = world
+
+  const command: Stage['command'] = (program, args, options = {}) => {
+    const isOurs = program === 'fluxctl'
+    return screen.run([program, ...args.map(quoteForShell)].join(' '), {
+      file: isOurs ? process.execPath : program,
+      args: isOurs ? [programs.fluxctl, ...args] : args,
+      env: person.env,
+      cwd: person.clone,
+      ...options,
+    })
+  }
+  const image = (tag: string) => `${registry.host}/${imageRepository}:${tag}`
+  const read = async (path: string) => (await kube.request('GET', path)).body as JsonValue
+
+  return {
+    ...screen,
+    world,
+    command,
+    fluxctl: (args, options) => command('fluxctl', ['--k8s-fwd-ns=flux', ...args], options),
+    async write(files) {
+      for (const [path, text] of Object.entries(files)) {
+        const file = join(person.clone, path)
+        await mkdir(dirname(file), { recursive: true })
+        await writeFile(file, text)
+      }
+    },
+    async request(method, path, body, headers = {}) {
+      screen.show(`> ${method} ${path}\n> ${JSON.stringify(body)}`)
+      const reply = await kube.request(method, path, body, headers)
+      screen.show(`< ${reply.status}`)
+      if (reply.status >= 300) throw new Error(JSON.stringify(reply.body))
+    },
+    image,
+    head: () => git.git('rev-parse', `refs/heads/${git.branch}`),
+    synced: () => git.git('rev-parse', 'refs/tags/flux-sync^{commit}'),
+    isRolledOut: async (path, replicas) => isRolledOut(await read(path), replicas),
+    async runs(tag) {
+      const deployment = await read(workloadPath)
+      const running = valueAt(deployment, 'spec', 'template', 'spec', 'containers', 0, 'image')
+      return running === image(tag) && isRolledOut(deployment, 2)
+    },
+  }
+}
+
+/** Whether the controllers have caught up, and there are only new and ready pods. */
+function isRolledOut(deployment: JsonValue, replicas: number): boolean {
+  const status = valueAt(deployment, 'status')
+  const count = (key: string) => Number(isJsonObject(status) ? (status[key] ?? 0) : 0)
+  return (
+    valueAt(deployment, 'spec', 'replicas') === replicas &&
+    count('observedGeneration') === valueAt(deployment, 'metadata', 'generation') &&
+    ['replicas', 'updatedReplicas', 'readyReplicas'].every((key) => count(key) === replicas)
+  )
+}
+
+/** Status of a plain GET. */
+export function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    }).on('error', reject)
+  })
+}
+
+/** A revision as people read it. */
+export function short(revision: string): string {
+  return revision.slice(0, 7)
+}
+
+function quoteForShell(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
