@@ -1,5 +1,5 @@
 import { type Note, readNote } from '../api/note.ts'
-import { FluxError, messageOf } from '../core/errors.ts'
+import { FluxError } from '../core/errors.ts'
 import { commitEvent, planSyncEvents } from '../core/sync/event.ts'
 import { syncSetName } from '../core/sync/inventory.ts'
 import type { Route } from '../http/route.ts'
@@ -33,6 +33,7 @@ import { listWorkloads } from './routes/list-workloads.ts'
 import { notify } from './routes/notify.ts'
 import { updateManifests } from './routes/update-manifests.ts'
 import { createSyncer } from './sync.ts'
+import { failureFields } from './tell.ts'
 import { createUpdater } from './updates.ts'
 
 /** How soon a pass that a neighbour's fault ended is tried again, doubling from the first to the second. */
@@ -189,7 +190,7 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
         if (full && repository.head()) fullAtMs = clock.monotonicMs()
       }),
     onError(thrown) {
-      log.write({ component: 'sync-loop', err: messageOf(thrown), code: codeOf(thrown) })
+      log.write({ component: 'sync-loop', ...failureFields(thrown) })
       if (!(thrown instanceof FluxError) || thrown.kind !== 'server') return
       // a neighbour that is gone may be back long before the next interval
       const backoffMs = Math.min(maxRetryMs, minRetryMs * 2 ** failures++)
@@ -202,7 +203,7 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
         view.follow(await cluster.discover(signal), [])
         return
       } catch (thrown) {
-        if (!signal.aborted) log.write({ component: 'cluster', err: messageOf(thrown) })
+        if (!signal.aborted) log.write({ component: 'cluster', ...failureFields(thrown) })
         await clock.sleep(5_000, signal).catch(() => {})
       }
     }
@@ -233,10 +234,6 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
       queue.idle(),
     ]).then(() => {}),
   }
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof FluxError ? thrown.code : undefined
 }
 
 /** Notes of those commits that have one which we understand. */

@@ -1,4 +1,3 @@
-import { FluxError, messageOf } from '../core/errors.ts'
 import { formatImageRef, imageName } from '../core/image/ref.ts'
 import { isSet, patternFor } from '../core/policy/policy.ts'
 import type { ResourceId } from '../core/resource/id.ts'
@@ -19,6 +18,7 @@ import type { ImageCatalog } from './images.ts'
 import type { Jobs } from './jobs.ts'
 import type { LoadedManifests, ManifestStore } from './manifests.ts'
 import type { Repository } from './repository.ts'
+import { failureFields } from './tell.ts'
 import { workloadsToUpdate } from './updates.ts'
 
 /**
@@ -67,7 +67,7 @@ export function startAutomation(options: AutomationOptions): Automation {
     signal: options.signal,
     clock: options.clock,
     pass: poll,
-    onError: (thrown) => log.write({ err: messageOf(thrown), code: codeOf(thrown) }),
+    onError: (thrown) => log.write(failureFields(thrown)),
   })
 }
 
@@ -143,8 +143,8 @@ function createPoll(options: AutomationOptions): () => Promise<void> {
     try {
       manifests = await options.manifests.loadWhole(repository.ready(), head)
     } catch (thrown) {
-      const error = `getting unlocked automated resources: ${messageOf(thrown)}`
-      return log.write({ error, code: codeOf(thrown) })
+      const { err: error, ...rest } = failureFields(thrown)
+      return log.write({ error: `getting unlocked automated resources: ${error}`, ...rest })
     }
     const workloads = workloadsToUpdate(manifests, view)
     const candidates = automatedWorkloads(workloads)
@@ -185,8 +185,4 @@ function countBy<T>(values: readonly T[]): Map<T, number> {
   const counts = new Map<T, number>()
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
   return counts
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof FluxError ? thrown.code : undefined
 }

@@ -76,6 +76,7 @@ export function createClusterView({
   const following = new Promise<void>((resolve) => {
     begun = resolve
   })
+  signal.addEventListener('abort', () => begun())
   const collectionOf = (type: ResourceType) => whole.get(keyOf(type)) ?? metadata.get(keyOf(type))
 
   return {

@@ -60,6 +60,7 @@ export function createManifestStore({
       entries.filter(({ mode }) => mode.startsWith('100')).map(({ path }) => path),
       [...paths],
     )
+    const sizeOf = (path: string) => byPath.get(path)?.sizeBytes ?? 0
     if (selected.length > maxFiles) {
       throw new FluxError('MANIFEST_TOO_MANY', {
         what: `loading resources from repo: ${selected.length} manifest files`,
@@ -68,6 +69,8 @@ export function createManifestStore({
       })
     }
 
+    const tooLarge = selected.filter((path) => sizeOf(path) > maxFileBytes)
+    const readable = selected.filter((path) => sizeOf(path) <= maxFileBytes)
     const kept = new Map<string, ManifestFile>()
     const files = new Map<string, ManifestFile>()
     const read = async (path: string): Promise<[string, string, ManifestFile]> => {
@@ -76,9 +79,9 @@ export function createManifestStore({
       return [path, key, blobs.get(key) ?? parseManifestFile(path, await mirror.readBlob(hash, maxFileBytes))]
     }
     // blobs arrive in the order in which they are asked for, so many may be under way
-    for (let start = 0; start < selected.length; start += readAtOnce) {
+    for (let start = 0; start < readable.length; start += readAtOnce) {
       for (const [path, key, file] of await Promise.all(
-        selected.slice(start, start + readAtOnce).map(read),
+        readable.slice(start, start + readAtOnce).map(read),
       )) {
         kept.set(key, file)
         files.set(path, file)
@@ -94,7 +97,7 @@ export function createManifestStore({
       revision,
       resources: assembled.resources,
       files,
-      faults: assembled.faults,
+      faults: [...tooLarge.map((path) => fileTooLarge(path, sizeOf(path))), ...assembled.faults],
       unscoped: assembled.unscoped.map(({ kind, name, apiVersion, file, line }) => ({
         name: `${kind.toLowerCase()}/${name}`,
         apiVersion,
@@ -118,6 +121,13 @@ export function createManifestStore({
       return manifests
     },
   }
+}
+
+function fileTooLarge(path: string, sizeBytes: number): FluxError {
+  return new FluxError('MANIFEST_TOO_LARGE', {
+    what: `${path}: a file of ${sizeBytes} bytes is larger than the limit of ${maxFileBytes} bytes`,
+    next: 'Split it, or keep it out of the paths that fluxd reads: --git-path.',
+  })
 }
 
 /** The workloads among the resources of a revision. */

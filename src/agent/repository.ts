@@ -62,10 +62,14 @@ export function createRepository(options: RepositoryOptions): Repository {
 
   const enter = (next: RepositoryState, why?: FluxError) => {
     if ((state === 'ready') !== (next === 'ready')) options.onReady(next === 'ready')
-    if (why && next !== 'cloned')
-      log.write({ component: 'git', state: next, ...failureFields(why) })
     state = next
     error = why
+  }
+
+  /** Go on without the repository. A reason is told once, however often it is met again. */
+  const fail = (next: RepositoryState, why: FluxError) => {
+    if (why.message !== error?.message) log.write({ component: 'git', state: next, ...failureFields(why) })
+    enter(next, why)
   }
 
   /** One fetch at a time: a request that comes during a fetch gets one of its own, which sees what came meanwhile. */
@@ -121,8 +125,8 @@ export function createRepository(options: RepositoryOptions): Repository {
     } catch (thrown) {
       if (signal.aborted) throw thrown
       const why = asGitError(thrown)
-      if (from === 'cloned') enter('cloned', why)
-      else enter(/could not resolve host/i.test(why.message) ? 'unreachable' : 'new', why)
+      if (from === 'cloned') fail('cloned', why)
+      else fail(/could not resolve host/i.test(why.message) ? 'unreachable' : 'new', why)
       return false
     }
   }
@@ -177,7 +181,7 @@ export function createRepository(options: RepositoryOptions): Repository {
         if (signal.aborted) return
         asked = false
         await fetchHead(mirror, signal).catch((thrown) => {
-          if (!signal.aborted) enter('new', asGitError(thrown))
+          if (!signal.aborted) fail('new', asGitError(thrown))
         })
       }
     },
