@@ -1,4 +1,5 @@
 import { FluxError, messageOf } from '../core/errors.ts'
+import { safeUrl } from '../core/git/remote-url.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { GitMirror, Revision } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
@@ -159,7 +160,7 @@ export function createRepository(options: RepositoryOptions): Repository {
 
   return {
     branch,
-    safeUrl: mirror?.safeUrl ?? '',
+    safeUrl: mirror?.safeUrl ?? safeUrl(''),
     readonly: options.readonly,
     status: () => ({ state, error: state === 'ready' ? undefined : error }),
     ready,
