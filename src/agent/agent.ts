@@ -36,6 +36,14 @@ import { createSyncer } from './sync.ts'
 import { failureFields } from './tell.ts'
 import { createUpdater } from './updates.ts'
 
+/**
+ * fluxd, put together: a repository that is fetched, passes from Git to the cluster, jobs from requests to commits,
+ * automation, listings, and the routes that ask for these. Who may run when is settled by one queue with lanes.
+ *
+ * `docs/architecture.md` has the picture. What is decided stands in `core`; each part here carries out. Neighbours come
+ * as ports, from `main.ts`.
+ */
+
 /** How soon a pass that a neighbour's fault ended is tried again, doubling from the first to the second. */
 const minRetryMs = 1_000
 const maxRetryMs = 60_000

@@ -189,7 +189,7 @@ export function createUpdater(options: UpdaterOptions): Updater {
       throw new FluxError('NO_CHANGES', {
         what: 'no changes made in repo',
         why: 'What was asked for is what the branch says already, or a lock or filter stands against it.',
-        next: 'Add -vv to see why each workload stays as it is.',
+        next: 'Ask again with --dry-run -vv to see why each workload stays as it is.',
       })
     }
     const encoder = new TextEncoder()
