@@ -1,4 +1,3 @@
-import { styleText } from 'node:util'
 import { FluxError } from '../../core/errors.ts'
 import { type ProgramOptions, runProgram } from '../processes.ts'
 
@@ -24,14 +23,16 @@ export interface ScreenOptions {
   clues: () => string
 }
 
+/** of terminals */
+const codes = { bold: 1, green: 32, cyan: 36 }
 const checkMs = 20_000
 const pollMs = 50
 
 export function createScreen({ steps, out, colour, signal, clues }: ScreenOptions): Screen {
-  const paint = (style: 'bold' | 'cyan' | 'green', text: string) => (colour ? styleText(style, text) : text)
+  const paint = (code: number, text: string) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text)
   let step = 0
 
-  const note = (what: string) => out(`${paint('green', '✓')} ${what}\n`)
+  const note = (what: string) => out(`${paint(codes.green, '✓')} ${what}\n`)
   const fail = (what: string, why: string): never => {
     throw new FluxError('DEMO_CHECK_FAILED', {
       what,
@@ -44,10 +45,10 @@ export function createScreen({ steps, out, colour, signal, clues }: ScreenOption
     show: (text) => out(text.endsWith('\n') ? text : `${text}\n`),
     step(title, about) {
       step += 1
-      out(`\n${paint('bold', `${step}/${steps}  ${title}`)}\n${about}\n\n`)
+      out(`\n${paint(codes.bold, `${step}/${steps}  ${title}`)}\n${about}\n\n`)
     },
     async run(shown, { exitCode: expected = 0, ...program }) {
-      out(`${paint('cyan', `$ ${shown}`)}\n`)
+      out(`${paint(codes.cyan, `$ ${shown}`)}\n`)
       const { exitCode, output } = await runProgram({ ...program, signal, onOutput: out })
       if (exitCode !== expected) fail(`\`${shown}\` ended with exit code ${exitCode}, not ${expected}`, '')
       return output
