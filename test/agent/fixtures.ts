@@ -131,6 +131,10 @@ export interface WorldAgent extends AsyncDisposable {
   readonly log: readonly string[]
   /** Send a request; JSON where there is some. */
   ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: JsonValue }>
+  /** Put an update in line. @returns the job's ID */
+  submit(spec: unknown): Promise<string>
+  /** Wait for a job. @returns its last status */
+  finished(id: string): Promise<JsonValue>
   /** Have an update done. @returns the job's last status */
   update(spec: unknown): Promise<{ id: string; status: JsonValue }>
   /** Wait until the log has a line like this, from the given one on. @returns the line */
@@ -203,21 +207,22 @@ export async function worldAgent(options: {
     const text = await reply.text()
     return { status: reply.status, body: text === '' ? null : (JSON.parse(text) as JsonValue) }
   }
+  const submit = async (spec: unknown) => {
+    const { status, body } = await ask('POST', '/v9/update-manifests', spec)
+    if (status !== 200) throw new Error(`update refused: ${JSON.stringify(body)}`)
+    return String(body)
+  }
+  const finished = (id: string) =>
+    pollFor(async () => ended((await ask('GET', `/v6/jobs?id=${id}`)).body), 'the job’s end')
   return {
     url: base,
     log: lines,
     ask,
+    submit,
+    finished,
     async update(spec) {
-      const { status, body } = await ask('POST', '/v9/update-manifests', spec)
-      if (status !== 200) throw new Error(`update refused: ${JSON.stringify(body)}`)
-      const id = String(body)
-      return {
-        id,
-        status: await pollFor(
-          async () => ended((await ask('GET', `/v6/jobs?id=${id}`)).body),
-          'the job’s end',
-        ),
-      }
+      const id = await submit(spec)
+      return { id, status: await finished(id) }
     },
     until: (line, from = 0) =>
       pollFor(() => lines.slice(from).find((text) => line.test(text)), `${line} in the log`).catch(
