@@ -26,12 +26,19 @@ const raced =
 const readOnly =
   /unpacker error|unpack failed|insufficient permission|read[- ]only|write access|permission to .* denied|returned error: 403|not allowed to push code to this project|not permitted|service not enabled|access denied/i
 const denied =
-  /authentication failed|could not read (username|password)|permission denied|access denied|host key verification failed|returned error: 40[13]|dubious ownership/i
+  /authentication failed|could not read (username|password)|permission denied|access denied|unauthorized|returned error: 40[13]|dubious ownership/i
 const missing =
   /repository .*not found|does not appear to be a git repository|does not exist|returned error: 404|could not be found/i
 const unreachable =
   /could not resolve|name resolution|connection (refused|timed out|reset|closed)|operation timed out|failed to connect|couldn't connect|network is unreachable|no route to host|empty reply|returned error: (429|5\d\d)|ssl|tls|certificate|rpc failed|early eof|unexpected disconnect|hung up unexpectedly/i
 
+/** What the ssh program says before git gets to speak with the server. */
+const sshSigns: Signs = [
+  ['GIT_PROGRAM_MISSING', /cannot run ssh|ssh: (command )?not found/],
+  ['GIT_HOST_KEY_CHANGED', /REMOTE HOST IDENTIFICATION HAS CHANGED|^Host key for .* has changed/m],
+  ['GIT_HOST_UNKNOWN', /Host key verification failed/],
+  ['GIT_KEY_REFUSED', /Permission denied \([\w,-]+\)/],
+]
 const readSigns: Signs = [
   ['GIT_CLONE_DENIED', denied],
   ['GIT_REPOSITORY_MISSING', missing],
@@ -46,7 +53,7 @@ const writeSigns: Signs = [
 
 /** The error for a git command that ended by itself, and not well. */
 export function gitError({ doing, output, access, transport }: GitFailure): FluxError {
-  const code = codeOf(access, output)
+  const code = codeOf(access, transport, output)
   return new FluxError(code, { what: `${doing}: ${errorText(output)}`, ...advice(code, transport, output) })
 }
 
@@ -60,7 +67,7 @@ export function errorText(output: string): string {
   return line === undefined ? output : `${line.replace(/^error:\s*/, '')}, full output:\n ${output}`
 }
 
-function codeOf(access: GitAccess, output: string): ErrorCode {
+function codeOf(access: GitAccess, transport: GitFailure['transport'], output: string): ErrorCode {
   if (access === 'local') return 'GIT_FAILED'
   if (access === 'write') {
     const refusals = rejections(output)
@@ -70,7 +77,7 @@ function codeOf(access: GitAccess, output: string): ErrorCode {
       return refusals.some((reason) => readOnly.test(reason)) ? 'GIT_NOT_WRITABLE' : 'GIT_PUSH_REJECTED'
     }
   }
-  const signs = access === 'write' ? writeSigns : readSigns
+  const signs = [...(transport === 'ssh' ? sshSigns : []), ...(access === 'write' ? writeSigns : readSigns)]
   return signs.find(([, sign]) => sign.test(output))?.[0] ?? 'GIT_FAILED'
 }
 
@@ -90,13 +97,28 @@ function advice(
 ): { why?: string; next?: string } {
   const key = transport === 'ssh'
   switch (code) {
-    case 'GIT_CLONE_DENIED':
-      if (/host key verification failed/i.test(output)) {
-        return {
-          why: "The Git server's host key is not among the known hosts.",
-          next: 'Compare the key, then add it to the known_hosts file that fluxd mounts.',
-        }
+    case 'GIT_PROGRAM_MISSING':
+      return {
+        why: 'The ssh program could not be started.',
+        next: 'Install the OpenSSH client where fluxd finds it.',
       }
+    case 'GIT_HOST_KEY_CHANGED':
+      return changedHost(output)
+    case 'GIT_HOST_UNKNOWN':
+      return unknownHost(output)
+    case 'GIT_KEY_REFUSED':
+      return {
+        why: 'The Git server does not accept the key of fluxd.',
+        next: 'Add the key that `fluxctl identity` prints as a deploy key of the repository, with write access. fluxd tries again every ten seconds.',
+      }
+    case 'GIT_FAILED':
+      return /No user exists for uid/.test(output)
+        ? {
+            why: 'The ssh program works only for users that stand in /etc/passwd, and ours does not.',
+            next: 'Set runAsUser in the securityContext of the pod to a user of the image, such as 65534 (nobody).',
+          }
+        : {}
+    case 'GIT_CLONE_DENIED':
       return {
         why: 'The Git server does not let fluxd read the repository.',
         next: key
@@ -135,4 +157,30 @@ function advice(
     default:
       return {}
   }
+}
+
+function changedHost(output: string): { why: string; next: string } {
+  const host = /^Host key for (.+) has changed/m.exec(output)?.[1] ?? 'the Git server'
+  const place = /^Offending \S+ key in (.+)$/m.exec(output)?.[1]
+  const shown = /SHA256:[\w+/]+/.exec(output)?.[0]
+  return {
+    why:
+      `${host} shows another host key${shown ? ` (${shown})` : ''} than the one ` +
+      `${place ? `at ${place}` : 'in known_hosts'}: it has a new key, or somebody else answers in its place.`,
+    next: `Ask the host for its fingerprints. If the key is its own, put it into the known_hosts that fluxd mounts: ${keyscan(host)}`,
+  }
+}
+
+function unknownHost(output: string): { why: string; next: string } {
+  const host = /host key is known for (\S+) and/.exec(output)?.[1]
+  return {
+    why: `The host key of ${host ?? 'the Git server'} is not among the known hosts.`,
+    next: `Get its keys, compare them with the fingerprints that the host publishes, and put them into the known_hosts that fluxd mounts: ${keyscan(host)}`,
+  }
+}
+
+/** The command that gets the keys of a host, `host` or `[host]:port`. */
+function keyscan(host = 'HOST'): string {
+  const [, name = host, port] = /^\[(.+)\]:(\d+)$/.exec(host) ?? []
+  return /^[\w.:-]+$/.test(name) ? `ssh-keyscan ${port ? `-p ${port} ` : ''}${name}` : 'ssh-keyscan HOST'
 }

@@ -47,11 +47,6 @@ test.each([
     code: 'GIT_CLONE_DENIED',
     output: "fatal: unable to access 'https://h/x/': The requested URL returned error: 403",
   },
-  {
-    access: 'read',
-    code: 'GIT_CLONE_DENIED',
-    output: 'Host key verification failed.\nfatal: Could not read from remote repository.',
-  },
   // that there is none
   { access: 'read', code: 'GIT_REPOSITORY_MISSING', output: "fatal: repository 'https://h/x/' not found" },
   {
@@ -172,12 +167,38 @@ test.each([
 test.each([
   {
     transport: 'ssh',
+    code: 'GIT_KEY_REFUSED',
+    output: 'git@h: Permission denied (publickey,password).',
+    next: /fluxctl identity/,
+  },
+  {
+    transport: 'ssh',
     code: 'GIT_CLONE_DENIED',
-    output: 'Permission denied (publickey)',
+    output: 'conq: repository access denied.',
     next: /fluxctl identity/,
   },
   { transport: 'http', code: 'GIT_CLONE_DENIED', output: 'Authentication failed', next: /--git-url/ },
-  { transport: 'ssh', code: 'GIT_CLONE_DENIED', output: 'Host key verification failed', next: /known_hosts/ },
+  {
+    transport: 'ssh',
+    code: 'GIT_HOST_UNKNOWN',
+    output:
+      'No ED25519 host key is known for [h.example]:2222 and you have requested strict checking.\nHost key verification failed.',
+    next: /ssh-keyscan -p 2222 h\.example$/,
+  },
+  {
+    transport: 'ssh',
+    code: 'GIT_HOST_UNKNOWN',
+    output:
+      'No ED25519 host key is known for h;x and you have requested strict checking.\nHost key verification failed.',
+    next: /ssh-keyscan HOST$/,
+  },
+  {
+    transport: 'ssh',
+    code: 'GIT_FAILED',
+    output: 'No user exists for uid 1234\nfatal: Could not read from remote repository.',
+    next: /runAsUser/,
+  },
+  { transport: 'ssh', code: 'GIT_PROGRAM_MISSING', output: 'sh: 1: ssh: not found', next: /OpenSSH client/ },
   {
     transport: 'ssh',
     code: 'GIT_REPOSITORY_MISSING',

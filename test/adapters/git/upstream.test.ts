@@ -290,7 +290,7 @@ describe('over SSH', () => {
 
     const failure = await failureOf(mirror.fetch())
 
-    expect(failure.code).toBe('GIT_CLONE_DENIED')
+    expect(failure.code).toBe('GIT_KEY_REFUSED')
     expect(failure.next).toContain('`fluxctl identity`')
     expect(failure.what).toMatch(
       /^git clone --mirror: fatal: Could not read from remote repository\., full output:\n /,
