@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { valueAt } from '../../src/core/json.ts'
-import { type GitServer, gitServer } from '../support/git-server.ts'
+import { type GitServer, gitServer } from '../../src/playground/git/server.ts'
 import { configMap, deployment, memoryCluster, policyUpdate, worldAgent } from './fixtures.ts'
 
 /** What a repository that can't be used gets: a code, what, why and next, in the log and through the API. */

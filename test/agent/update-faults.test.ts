@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type JsonValue, valueAt } from '../../src/core/json.ts'
-import { type GitServer, gitServer } from '../support/git-server.ts'
-import { startRegistry, type TestRegistry } from '../support/registry.ts'
+import { type GitServer, gitServer } from '../../src/playground/git/server.ts'
+import { startRegistry, type TestRegistry } from '../../src/playground/registry/registry.ts'
 import {
   configMap,
   deployment,

@@ -1,5 +1,10 @@
 import type { TestProject } from 'vitest/node'
-import { type ControlPlaneAccess, controlPlaneAssets, freePorts, startControlPlane } from './control-plane.ts'
+import {
+  type ControlPlaneAccess,
+  controlPlaneAssets,
+  freePorts,
+  startControlPlane,
+} from '../../src/playground/kube/control-plane.ts'
 
 /**
  * One control plane, with controllers and a node, for all tests of a run.

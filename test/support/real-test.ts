@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { test as base, inject } from 'vitest'
-import { request } from './control-plane.ts'
+import { request } from '../../src/playground/kube/control-plane.ts'
 import { type SharedControlPlane, skipReason } from './control-plane-for-run.ts'
 
 export interface RealFixtures {

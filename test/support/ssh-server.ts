@@ -4,14 +4,14 @@ import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { GitServer } from '../../src/playground/git/server.ts'
+import { freePorts } from '../../src/playground/kube/control-plane.ts'
 import {
   closedEnvironment,
   createFolder,
   type Program,
   startProgram,
 } from '../../src/playground/processes.ts'
-import { freePorts } from './control-plane.ts'
-import type { GitServer } from './git-server.ts'
 
 /**
  * The real `sshd` in front of a repository, on a loopback port, for our own user. Nobody may log in until a key is let

@@ -106,6 +106,9 @@ export function short(revision: string): string {
   return revision.slice(0, 7)
 }
 
+/** A word as a shell reads it; of `--flag=value`, the value is quoted. */
 function quoteForShell(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word
+  const [flag = ''] = /^--[\w-]+=/.exec(word) ?? []
+  return `${flag}'${word.slice(flag.length).replaceAll("'", "'\\''")}'`
 }

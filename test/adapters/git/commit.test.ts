@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { gitServer } from '../../support/git-server.ts'
+import { gitServer } from '../../../src/playground/git/server.ts'
 import { commitOn, failureOf, fetchedMirror, flux, headOf } from './support.ts'
 
 test('a commit changes the files it names and nothing else', async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { gitServer } from '../../support/git-server.ts'
+import { gitServer } from '../../../src/playground/git/server.ts'
 import { failureOf, fetchedMirror, headOf, mirrorOf, transports } from './support.ts'
 
 let folder: string

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { gitServer } from '../../support/git-server.ts'
+import { gitServer } from '../../../src/playground/git/server.ts'
 import { fetchedMirror, flux, headOf, publishChange } from './support.ts'
 
 test('without notes the list is empty', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createObjectReader } from '../../../src/adapters/git/objects.ts'
 import { type Child, startChild } from '../../../src/adapters/system/spawn.ts'
-import { type GitServer, gitServer } from '../../support/git-server.ts'
+import { type GitServer, gitServer } from '../../../src/playground/git/server.ts'
 
 let upstream: GitServer
 const texts = Array.from({ length: 200 }, (_, i) => `text ${i}\n${'x'.repeat((i * 997) % 5000)}`)

@@ -1,7 +1,7 @@
 import { createGitMirror, type GitMirrorOptions } from '../../../src/adapters/git/mirror.ts'
 import { FluxError } from '../../../src/core/errors.ts'
+import type { GitServer } from '../../../src/playground/git/server.ts'
 import type { GitMirror } from '../../../src/ports/git.ts'
-import type { GitServer } from '../../support/git-server.ts'
 
 export const flux = { name: 'Flux', email: 'flux@example.com' }
 const at = new Date('2024-06-02T10:00:00Z')

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createGitMirror } from '../../../src/adapters/git/mirror.ts'
-import { gitServer } from '../../support/git-server.ts'
+import { gitServer } from '../../../src/playground/git/server.ts'
 import { commitOn, failureOf, fetchedMirror, flux, headOf, mirrorOf, publishChange } from './support.ts'
 
 let folder: string

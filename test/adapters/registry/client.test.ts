@@ -6,10 +6,10 @@ import { describe, expect, test } from 'vitest'
 import { createImageRegistry, type ImageRegistryOptions } from '../../../src/adapters/registry/client.ts'
 import { systemClock } from '../../../src/adapters/system/clock.ts'
 import { formatImageRef, parseImageRef } from '../../../src/core/image/ref.ts'
+import { startRegistry, type TestRegistry } from '../../../src/playground/registry/registry.ts'
 import type { Clock } from '../../../src/ports/clock.ts'
 import type { Log, LogFields } from '../../../src/ports/log.ts'
 import type { Keychain } from '../../../src/ports/registry.ts'
-import { startRegistry, type TestRegistry } from '../../support/registry.ts'
 
 const images = {
   'example/app': {

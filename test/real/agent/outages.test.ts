@@ -2,8 +2,13 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { valueAt } from '../../../src/core/json.ts'
-import { controlPlaneAssets, kubeconfigFor, request, startControlPlane } from '../../support/control-plane.ts'
-import { gitServer } from '../../support/git-server.ts'
+import { gitServer } from '../../../src/playground/git/server.ts'
+import {
+  controlPlaneAssets,
+  kubeconfigFor,
+  request,
+  startControlPlane,
+} from '../../../src/playground/kube/control-plane.ts'
 import { eventually, type FluxdProcess, fluxctl, fluxd } from '../../support/programs.ts'
 import { test } from '../../support/real-test.ts'
 import { configMap, createAccount, deployment, readObject } from './fixtures.ts'

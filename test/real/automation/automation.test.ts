@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { type JsonValue, valueAt } from '../../../src/core/json.ts'
-import { request } from '../../support/control-plane.ts'
+import { request } from '../../../src/playground/kube/control-plane.ts'
 import { eventually, fluxctl } from '../../support/programs.ts'
 import { test } from '../../support/real-test.ts'
 import { automated, automatedWorld, helmRelease, workload } from './world.ts'

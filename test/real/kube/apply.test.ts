@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { FluxError } from '../../../src/core/errors.ts'
 import { type JsonObject, valueAt } from '../../../src/core/json.ts'
-import { kubeconfigFor, request } from '../../support/control-plane.ts'
+import { kubeconfigFor, request } from '../../../src/playground/kube/control-plane.ts'
 import { test } from '../../support/real-test.ts'
 import { configMap, connect, deployment, requestsTo } from './fixtures.ts'
 

@@ -2,7 +2,12 @@ import { describe, expect } from 'vitest'
 import { createCluster } from '../../../src/adapters/kube/cluster.ts'
 import { loadKubeConnection } from '../../../src/adapters/kube/connection.ts'
 import { valueAt } from '../../../src/core/json.ts'
-import { controlPlaneAssets, readAuditLog, request, startControlPlane } from '../../support/control-plane.ts'
+import {
+  controlPlaneAssets,
+  readAuditLog,
+  request,
+  startControlPlane,
+} from '../../../src/playground/kube/control-plane.ts'
 import { test } from '../../support/real-test.ts'
 import { configMap, connect } from './fixtures.ts'
 

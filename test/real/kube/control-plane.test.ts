@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { readAuditLog, request } from '../../support/control-plane.ts'
+import { readAuditLog, request } from '../../../src/playground/kube/control-plane.ts'
 import { test } from '../../support/real-test.ts'
 
 test('a Deployment rolls out and every request is in the audit log', async ({ plane, namespace }) => {
