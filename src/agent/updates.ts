@@ -18,12 +18,12 @@ import {
 } from '../core/update/plan.ts'
 import type { UpdateResult, WorkloadResult } from '../core/update/result.ts'
 import type { WorkloadsToUpdate } from '../core/update/select.ts'
-import type { AutomatedChange, PolicyUpdates, UpdateSpec } from '../core/update/spec.ts'
+import { type AutomatedChange, allLatest, type PolicyUpdates, type UpdateSpec } from '../core/update/spec.ts'
 import { verifyImages } from '../core/update/verify.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { GitMirror, Identity, Revision } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
-import type { Metrics, ReleaseStage } from '../ports/metrics.ts'
+import type { Metrics, ReleaseStage, ReleaseType } from '../ports/metrics.ts'
 import type { ClusterView } from './cluster-view.ts'
 import { type ImageCatalog, imageMissing } from './images.ts'
 import type { Keychains } from './keychains.ts'
@@ -111,6 +111,24 @@ export function createUpdater(options: UpdaterOptions): Updater {
   }
 
   const deriveImages = async (
+    update: ImageUpdate,
+    manifests: LoadedManifests,
+    signal: AbortSignal | undefined,
+  ): Promise<Edits> => {
+    const startedMs = clock.monotonicMs()
+    let success = false
+    try {
+      const edits = await editImages(update, manifests, signal)
+      success = true
+      return edits
+    } finally {
+      const kind = update.type === 'auto' ? 'execute' : update.spec.kind
+      const durationMs = clock.monotonicMs() - startedMs
+      metrics.observeRelease({ type: releaseType(update), kind, success, durationMs })
+    }
+  }
+
+  const editImages = async (
     update: ImageUpdate,
     manifests: LoadedManifests,
     signal: AbortSignal | undefined,
@@ -262,6 +280,13 @@ export function createUpdater(options: UpdaterOptions): Updater {
       }
     },
   }
+}
+
+/** How v1's metrics name an update. */
+function releaseType(update: ImageUpdate): ReleaseType {
+  if (update.type === 'auto') return 'automated'
+  if (update.type === 'containers') return 'containers'
+  return update.spec.image === allLatest ? 'latest_images' : 'specific_image'
 }
 
 /** Both sides of every workload. */

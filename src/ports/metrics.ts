@@ -23,8 +23,9 @@ export interface Metrics {
   setAutomation(containers: ReadonlyMap<string, number>): void
   /** One update of workloads: `flux_fluxsvc_release_duration_seconds`. */
   observeRelease(release: {
-    type: string
-    kind: 'plan' | 'execute'
+    type: ReleaseType
+    /** as asked for: `plan`, `execute`, or whatever the client sent */
+    kind: string
     success: boolean
     durationMs: number
   }): void
@@ -35,5 +36,7 @@ export interface Metrics {
   /** Everything observed so far, as Prometheus reads it. */
   expose(): Promise<{ contentType: string; text: string }>
 }
+
+export type ReleaseType = 'automated' | 'containers' | 'latest_images' | 'specific_image'
 
 export type ReleaseStage = 'select_workloads' | 'lookup_images' | 'write_changes' | 'verify_changes'

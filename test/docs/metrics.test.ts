@@ -13,7 +13,7 @@ async function exposeAll(): Promise<string> {
   metrics.setGitReady(true)
   metrics.observeRegistryRequest({ kind: 'tags', success: true, durationMs: 1 })
   metrics.observeImageLookup({ success: true, durationMs: 1 })
-  metrics.observeRelease({ type: 'image', kind: 'execute', success: true, durationMs: 1 })
+  metrics.observeRelease({ type: 'latest_images', kind: 'execute', success: true, durationMs: 1 })
   metrics.observeReleaseStage({ stage: 'write_changes', durationMs: 1 })
   metrics.observeRequest({ method: 'GET', route: '/v11/ping', status: 204, durationMs: 1 })
   return (await metrics.expose()).text
