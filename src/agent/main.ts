@@ -1,18 +1,24 @@
+import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createGitMirror } from '../adapters/git/mirror.ts'
 import { createCluster } from '../adapters/kube/cluster.ts'
-import { loadKubeConnection } from '../adapters/kube/connection.ts'
+import { loadKubeConnection, readPodNamespace } from '../adapters/kube/connection.ts'
 import { createImageRegistry } from '../adapters/registry/client.ts'
 import { parseDockerConfig } from '../adapters/registry/credentials.ts'
+import { openImageStore } from '../adapters/store/lmdb.ts'
+import { createMemoryStore } from '../adapters/store/memory.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
 import { createMetrics } from '../adapters/system/metrics.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
 import { createApiServer, createMetricsServer, type HttpServer } from '../http/server.ts'
+import type { ImageStore } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { Keychain } from '../ports/registry.ts'
-import { parseFlags } from '../runtime/flags.ts'
+import { type ParsedFlags, parseFlags } from '../runtime/flags.ts'
 import { runUntilTold } from '../runtime/shutdown.ts'
 import { version } from '../version.ts'
 import { startAgent } from './agent.ts'
@@ -34,8 +40,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   let config: Config
   let notices: Record<string, string>[]
+  let parsed: ParsedFlags<typeof flags> | undefined
   try {
-    const parsed = parseFlags(flags, argv, {
+    parsed = parseFlags(flags, argv, {
       env: process.env,
       warn: (line) => process.stderr.write(`${line}\n`),
     })
@@ -43,12 +50,12 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(`${version}\n`)
       return 0
     }
-    ;({ config, notices } = readConfig(parsed, process.env))
+    ;({ config, notices } = readConfig(parsed, { POD_NAMESPACE: await readPodNamespace(), ...process.env }))
   } catch (thrown) {
     if (!(thrown instanceof FluxError)) throw thrown
     process.stderr.write(`Error: ${[thrown.what, thrown.why, thrown.next].filter(Boolean).join('\n')}\n`)
     process.stderr.write('fluxd --help shows all flags.\n')
-    return thrown.code === 'FLAG_UNSUPPORTED' ? 1 : 2
+    return parsed ? 1 : 2 // as v1: what can't be read is 2, what can't be done is 1
   }
 
   const log = createLog({ format: config.logFormat, clock })
@@ -94,6 +101,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     log,
     onFetched: (kind, success, durationMs) => metrics.observeRegistryRequest({ kind, success, durationMs }),
   })
+  const imageStore = await openStore(config, log)
   const servers: HttpServer[] = []
   try {
     log.write({ host: cluster.server, version: `kubernetes-${await cluster.version(signal)}`, ping: true })
@@ -106,6 +114,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
         mirror,
         cluster,
         registry,
+        imageStore,
         parseDockerConfig,
         defaultKeychain: () => readDockerConfig(config.registry.dockerConfig, log),
         contextNamespace: connection.origin.namespace,
@@ -135,7 +144,32 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     await agent.ended
   } finally {
     await Promise.allSettled(servers.map((server) => server.close()))
-    await Promise.allSettled([mirror?.close(), cluster.close()])
+    await Promise.allSettled([mirror?.close(), cluster.close(), registry.close(), imageStore.close()])
+  }
+}
+
+/**
+ * The image store: where `--registry-cache-dir` says, or fluxd doesn't start; in a temporary folder of its own, or in
+ * memory where there is none to be had.
+ */
+async function openStore({ registry, git }: Config, log: Log): Promise<ImageStore> {
+  if (registry.disabled) return createMemoryStore()
+  if (registry.cacheDir) return openImageStore({ folder: registry.cacheDir, log })
+  const user = process.getuid?.() ?? 0
+  const world = createHash('sha256').update(`${git.url} ${git.branch}`).digest('hex').slice(0, 12)
+  try {
+    return await openImageStore({ folder: join(tmpdir(), `fluxd-${user}-${world}`), log })
+  } catch (thrown) {
+    if (!(thrown instanceof FluxError)) throw thrown
+    const { what, why, code } = thrown
+    log.write({
+      component: 'store',
+      warning: 'what registries tell is kept in memory only',
+      err: what,
+      why,
+      code,
+    })
+    return createMemoryStore()
   }
 }
 

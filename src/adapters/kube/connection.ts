@@ -88,6 +88,12 @@ export async function loadKubeConnection(options: KubeConnectionOptions = {}): P
   }
 }
 
+/** Namespace of the pod we run in, as its service account tells; `undefined` outside a pod. */
+export async function readPodNamespace(): Promise<string | undefined> {
+  const text = await readFile(join(serviceAccountFolder, 'namespace'), 'utf8').catch(() => '')
+  return text.trim() || undefined
+}
+
 function kubeconfigFiles(explicit: string | undefined, env: KubeConnectionOptions['env'] = {}): string[] {
   if (explicit !== undefined) return [explicit]
   const listed = (env['KUBECONFIG'] ?? '').split(delimiter).filter((file) => file !== '')
