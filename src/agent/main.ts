@@ -1,21 +1,15 @@
-import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createGitMirror } from '../adapters/git/mirror.ts'
 import { createCluster } from '../adapters/kube/cluster.ts'
 import { loadKubeConnection, readPodNamespace } from '../adapters/kube/connection.ts'
 import { createImageRegistry } from '../adapters/registry/client.ts'
 import { parseDockerConfig } from '../adapters/registry/credentials.ts'
-import { openImageStore } from '../adapters/store/lmdb.ts'
-import { createMemoryStore } from '../adapters/store/memory.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
 import { createMetrics } from '../adapters/system/metrics.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
 import { createApiServer, createMetricsServer, type HttpServer } from '../http/server.ts'
-import type { ImageStore } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { Keychain } from '../ports/registry.ts'
 import { type ParsedFlags, parseFlags } from '../runtime/flags.ts'
@@ -101,7 +95,6 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     log,
     onFetched: (kind, success, durationMs) => metrics.observeRegistryRequest({ kind, success, durationMs }),
   })
-  const imageStore = await openStore(config, log)
   const servers: HttpServer[] = []
   try {
     log.write({ host: cluster.server, version: `kubernetes-${await cluster.version(signal)}`, ping: true })
@@ -114,7 +107,6 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
         mirror,
         cluster,
         registry,
-        imageStore,
         parseDockerConfig,
         defaultKeychain: () => readDockerConfig(config.registry.dockerConfig, log),
         contextNamespace: connection.origin.namespace,
@@ -144,32 +136,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     await agent.ended
   } finally {
     await Promise.allSettled(servers.map((server) => server.close()))
-    await Promise.allSettled([mirror?.close(), cluster.close(), registry.close(), imageStore.close()])
-  }
-}
-
-/**
- * The image store: where `--registry-cache-dir` says, or fluxd doesn't start; in a temporary folder of its own, or in
- * memory where there is none to be had.
- */
-async function openStore({ registry, git }: Config, log: Log): Promise<ImageStore> {
-  if (registry.disabled) return createMemoryStore()
-  if (registry.cacheDir) return openImageStore({ folder: registry.cacheDir, log })
-  const user = process.getuid?.() ?? 0
-  const world = createHash('sha256').update(`${git.url} ${git.branch}`).digest('hex').slice(0, 12)
-  try {
-    return await openImageStore({ folder: join(tmpdir(), `fluxd-${user}-${world}`), log })
-  } catch (thrown) {
-    if (!(thrown instanceof FluxError)) throw thrown
-    const { what, why, code } = thrown
-    log.write({
-      component: 'store',
-      warning: 'what registries tell is kept in memory only',
-      err: what,
-      why,
-      code,
-    })
-    return createMemoryStore()
+    await Promise.allSettled([mirror?.close(), cluster.close()])
   }
 }
 
