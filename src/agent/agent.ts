@@ -6,6 +6,7 @@ import type { Route } from '../http/route.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Cluster } from '../ports/cluster.ts'
 import type { CommitSummary, GitMirror } from '../ports/git.ts'
+import type { ImageStore } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ImageRegistry, Keychain } from '../ports/registry.ts'
@@ -14,14 +15,16 @@ import { createQueue } from '../runtime/queue.ts'
 import { startAutomation } from './automation.ts'
 import { createClusterView } from './cluster-view.ts'
 import type { Config } from './config.ts'
+import { readDemand } from './demand.ts'
 import { createEvents } from './events.ts'
-import { noIdentity } from './identity.ts'
+import type { Identity } from './identity.ts'
 import { createImageCatalog } from './images.ts'
 import { createJobs } from './jobs.ts'
 import { createKeychains } from './keychains.ts'
 import { createListings } from './listings.ts'
 import { createManifestStore } from './manifests.ts'
 import { secretMarker, tagMarker } from './marker.ts'
+import { createPublisher } from './publisher.ts'
 import { createRepository } from './repository.ts'
 import { aboutRoutes } from './routes/about.ts'
 import { getJob } from './routes/get-job.ts'
@@ -32,6 +35,7 @@ import { listImages } from './routes/list-images.ts'
 import { listWorkloads } from './routes/list-workloads.ts'
 import { notify } from './routes/notify.ts'
 import { updateManifests } from './routes/update-manifests.ts'
+import { createScanner } from './scan.ts'
 import { createSyncer } from './sync.ts'
 import { failureFields } from './tell.ts'
 import { createUpdater } from './updates.ts'
@@ -52,8 +56,11 @@ const maxRetryMs = 60_000
 export interface AgentParts {
   /** absent: run without Git */
   mirror: GitMirror | undefined
+  /** the SSH key that the mirror presents */
+  identity: Identity
   cluster: Cluster
   registry: ImageRegistry
+  imageStore: ImageStore
   parseDockerConfig(text: string, source: string): Keychain
   /** credentials from `--docker-config` */
   defaultKeychain(): Promise<Keychain>
@@ -75,7 +82,7 @@ export interface Agent {
 export function startAgent(config: Config, parts: AgentParts, signal: AbortSignal): Agent {
   const { cluster, clock, log, metrics } = parts
   const { git, sync, k8s } = config
-  const queue = createQueue({ signal, clock })
+  const queue = createQueue({ signal })
   const view = createClusterView({ cluster, namespaces: k8s.namespaces, clock, log, signal })
   const repository = createRepository({
     mirror: parts.mirror,
@@ -90,20 +97,24 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     },
     onRefreshed: () => passes.ask(),
   })
+  const identity: Identity = {
+    ...parts.identity,
+    async regenerate() {
+      await parts.identity.regenerate()
+      repository.askRefresh() // whether the new key is let in is known at once
+    },
+  }
   const manifests = createManifestStore({
     paths: git.paths,
     discovery: () => cluster.discover(signal),
     defaultNamespace: k8s.defaultNamespace || parts.contextNamespace,
   })
   const images = createImageCatalog({
-    registry: parts.registry,
+    store: parts.imageStore,
     disabled: config.registry.disabled,
     scope: { include: config.registry.include, exclude: config.registry.exclude },
     useLabels: config.registry.useLabels,
-    onNews: () => automation.ask(),
-    concurrency: config.registry.burst,
     clock,
-    log,
   })
   const keychains = createKeychains({
     cluster,
@@ -111,6 +122,22 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     parse: parts.parseDockerConfig,
     defaults: parts.defaultKeychain,
     log,
+  })
+  const scanner = createScanner({
+    registry: parts.registry,
+    store: parts.imageStore,
+    catalog: images,
+    wanted: () => keychains.unlock(),
+    demand: () => readDemand({ view, repository, manifests }),
+    useLabels: config.registry.useLabels,
+    disabled: config.registry.disabled,
+    concurrency: config.registry.burst,
+    depth: config.registry.metadataDepth,
+    onNews: () => automation.ask(),
+    clock,
+    log,
+    metrics,
+    signal,
   })
   const events = createEvents({ cluster, view, log })
   const syncer = createSyncer({
@@ -138,25 +165,25 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
       if (story.warning) log.write({ component: 'daemon', warning: story.warning })
       for (const event of story.events) await events.emit(event)
       await events.tellFailures(report.failures)
+      scanner.wake()
     },
     clock,
     log,
     metrics,
   })
+  const updater = createUpdater({ repository, manifests, view, images, scanner, keychains, clock, metrics })
   const jobs = createJobs({
     queue,
-    updater: createUpdater({
+    updater,
+    publisher: createPublisher({
+      updater,
       repository,
-      manifests,
-      view,
-      images,
-      keychains,
       committer: git.committer,
       setAuthor: git.setAuthor,
       skipMessage: git.skipMessage,
+      timeoutMs: sync.timeoutMs,
       clock,
       log,
-      metrics,
     }),
     repository,
     onCommit: (update, { revision = '', result }, startedAt) =>
@@ -181,7 +208,16 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     metrics,
     signal,
   })
-  const listings = createListings({ repository, manifests, view, images, keychains, syncer })
+  const listings = createListings({
+    repository,
+    manifests,
+    view,
+    images,
+    scanner,
+    keychains,
+    syncer,
+    depth: config.registry.metadataDepth,
+  })
 
   let fullAtMs = Number.NEGATIVE_INFINITY
   let failures = 0
@@ -219,7 +255,7 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
   const scan = async () => {
     await follow()
     await view.listed()
-    await images.run(() => keychains.unlock(), signal)
+    await scanner.run()
   }
 
   return {
@@ -229,9 +265,9 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
       ...updateManifests({ jobs }),
       getJob({ jobs }),
       getSyncStatus({ syncer }),
-      gitRepoConfig({ repository, identity: noIdentity, gitPaths: git.paths }),
-      ...identityRoutes({ identity: noIdentity }),
-      notify({ repository, gitUrl: git.url, images, log }),
+      gitRepoConfig({ repository, identity, gitPaths: git.paths }),
+      ...identityRoutes({ identity }),
+      notify({ repository, gitUrl: git.url, scanner, log }),
       ...aboutRoutes({ version: parts.version }),
     ],
     ended: Promise.allSettled([

@@ -1,5 +1,6 @@
 import { FluxError } from '../core/errors.ts'
 import { safeUrl } from '../core/git/remote-url.ts'
+import type { SshKeyRequest } from '../ports/ssh.ts'
 import { type Flag, type FlagValues, formatDuration, type ParsedFlags } from '../runtime/flags.ts'
 
 /**
@@ -213,6 +214,19 @@ export const flags = [
     value: 'GLOBS',
     summary: 'images whose labels say when they were made',
   },
+  {
+    name: 'registry-cache-dir',
+    type: 'string',
+    value: 'FOLDER',
+    summary: 'where to keep what registries told; a temporary folder, if not given',
+  },
+  {
+    name: 'registry-metadata-depth',
+    type: 'int',
+    default: 50,
+    value: 'N',
+    summary: 'how many images of each container to know all about in the background; 0 for all',
+  },
   { name: 'registry-ecr-region', type: 'strings', value: 'REGIONS', summary: 'AWS regions to scan' },
   { name: 'registry-ecr-include-id', type: 'strings', value: 'ACCOUNTS', summary: 'AWS accounts to scan' },
   {
@@ -299,9 +313,19 @@ export const flags = [
     summary: 'not needed',
   },
   { name: 'ssh-keygen-bits', type: 'string', value: 'N', summary: 'size of a new SSH key' },
-  { name: 'ssh-keygen-type', type: 'string', value: 'TYPE', summary: 'kind of a new SSH key' },
-  { name: 'ssh-keygen-format', type: 'string', value: 'FORMAT', summary: 'format of a new SSH key' },
-  { name: 'ssh-keygen-dir', type: 'string', value: 'PATH', summary: 'where new SSH keys are made' },
+  {
+    name: 'ssh-keygen-type',
+    type: 'string',
+    value: 'TYPE',
+    summary: 'kind of a new SSH key: ed25519, rsa, ecdsa',
+  },
+  {
+    name: 'ssh-keygen-format',
+    type: 'string',
+    value: 'FORMAT',
+    summary: 'format of a new SSH key: RFC4716, PEM, PKCS8',
+  },
+  { name: 'ssh-keygen-dir', type: 'string', value: 'PATH', summary: 'another folder where a key may be' },
 
   // upstream
   { name: 'connect', type: 'string', value: 'URL', summary: 'upstream service to connect to' },
@@ -360,6 +384,10 @@ export interface Config {
     /** globs on canonical names: labels of these images say when they were made */
     useLabels: readonly string[]
     dockerConfig: string
+    /** folder of the image store; empty: a temporary one */
+    cacheDir: string
+    /** 0: all */
+    metadataDepth: number
   }
   k8s: {
     /** empty: all */
@@ -368,8 +396,17 @@ export interface Config {
     secretName: string
     /** namespace of the own Secret; absent outside a pod, where there is none */
     secretNamespace: string | undefined
+    secretDataKey: string
+  }
+  ssh: {
+    /** where a key may be mounted, in order */
+    keyFiles: readonly string[]
+    newKey: Omit<SshKeyRequest, 'comment'>
   }
 }
+
+/** Where v1's Deployments mount a folder for new keys. */
+const keygenFolder = '/var/fluxd/keygen'
 
 /** Flags that v1 needs and fluxd doesn't: why. */
 const inert: Record<string, string> = {
@@ -382,12 +419,6 @@ const inert: Record<string, string> = {
   'k8s-in-cluster': 'the credentials tell',
   'k8s-verbosity': 'there is no client library to make talk',
   'rpc-timeout': 'no upstream is connected',
-  'ssh-keygen-bits': 'no key is made',
-  'ssh-keygen-type': 'no key is made',
-  'ssh-keygen-format': 'no key is made',
-  'ssh-keygen-dir': 'no key is made',
-  'k8s-secret-volume-mount-path': 'no key is read: the ssh program uses its own',
-  'k8s-secret-data-key': 'no key is read: the ssh program uses its own',
   'registry-ecr-exclude-id': 'no cloud registry is asked for credentials',
   'k8s-unsafe-exclude-resource': 'only workloads and kinds that stand in Git are looked at',
 }
@@ -464,6 +495,8 @@ export function readConfig(
     if (durationMs > 0) continue
     throw invalid(`--${name} is ${formatDuration(durationMs)}`, 'Give a duration above zero, such as 5m.')
   }
+  if (v.registryMetadataDepth < 0)
+    throw invalid('--registry-metadata-depth is below zero', 'Give a number of images, or 0 for all.')
   if (v.registryRps <= 0 || v.registryBurst <= 0) {
     throw invalid(
       '--registry-rps and --registry-burst are above zero',
@@ -539,12 +572,25 @@ export function readConfig(
         include: v.registryIncludeImage,
         useLabels: v.registryUseLabels,
         dockerConfig: v.dockerConfig,
+        cacheDir: v.registryCacheDir,
+        metadataDepth: v.registryMetadataDepth,
       },
       k8s: {
         namespaces: [...new Set([...v.k8sAllowNamespace, ...v.k8sNamespaceWhitelist])],
         defaultNamespace: v.k8sDefaultNamespace,
         secretName: v.k8sSecretName,
         secretNamespace,
+        secretDataKey: v.k8sSecretDataKey,
+      },
+      ssh: {
+        keyFiles: [
+          ...new Set(
+            [v.k8sSecretVolumeMountPath, v.sshKeygenDir, keygenFolder]
+              .filter((folder) => folder !== '')
+              .map((folder) => `${folder.replace(/\/+$/, '')}/${v.k8sSecretDataKey}`),
+          ),
+        ],
+        newKey: readNewKey(v),
       },
     },
   }
@@ -567,6 +613,28 @@ export function settingsLine({ git, sync, registry }: Config): Record<string, st
     'git-secret': false,
     sops: false,
   }
+}
+
+/** The key that `--ssh-keygen-*` ask for; a size alone means RSA, as it did for `ssh-keygen`. */
+function readNewKey({ sshKeygenType, sshKeygenBits, sshKeygenFormat }: Flags): Config['ssh']['newKey'] {
+  const type = sshKeygenType || (sshKeygenBits === '' ? 'ed25519' : 'rsa')
+  if (type !== 'ed25519' && type !== 'rsa' && type !== 'ecdsa') {
+    throw oneOf('ssh-keygen-type', type, ['ed25519', 'rsa', 'ecdsa'])
+  }
+  const formats = { '': 'openssh', rfc4716: 'openssh', pem: 'pem', pkcs8: 'pkcs8' } as const
+  const found = Object.entries(formats).find(([name]) => name === sshKeygenFormat.toLowerCase())
+  if (!found) throw oneOf('ssh-keygen-format', sshKeygenFormat, ['RFC4716', 'PEM', 'PKCS8'])
+
+  const bits = /^\d+$/.test(sshKeygenBits) ? Number(sshKeygenBits) : undefined
+  const fits =
+    type === 'rsa' ? bits !== undefined && bits >= 2048 && bits <= 16384 : [256, 384, 521].includes(bits ?? 0)
+  if (sshKeygenBits !== '' && type !== 'ed25519' && !fits) {
+    throw invalid(
+      `--ssh-keygen-bits is ${sshKeygenBits}`,
+      type === 'rsa' ? 'Give 2048 to 16384 for an RSA key.' : 'Give 256, 384 or 521 for an ECDSA key.',
+    )
+  }
+  return { type, bits: type === 'ed25519' ? undefined : bits, format: found[1] }
 }
 
 function invalid(what: string, next: string): FluxError {

@@ -14,6 +14,7 @@ import type { ImageCatalog } from './images.ts'
 import type { Keychains } from './keychains.ts'
 import type { ManifestStore } from './manifests.ts'
 import type { Repository } from './repository.ts'
+import type { Scanner } from './scan.ts'
 import type { Syncer } from './sync.ts'
 
 /** What `list-workloads` and `list-images` are answered with: from the view and the manifests in memory. */
@@ -37,11 +38,14 @@ export interface ListingsOptions {
   manifests: ManifestStore
   view: ClusterView
   images: ImageCatalog
+  scanner: Scanner
   keychains: Keychains
   syncer: Syncer
+  /** how many images of each container are looked at for a listing of many; 0: all */
+  depth: number
 }
 
-/** How long a listing waits for repositories that nobody has asked for yet. */
+/** How long a listing waits for images that nobody has asked for yet. */
 const firstLookMs = 5_000
 
 export function createListings(options: ListingsOptions): Listings {
@@ -103,9 +107,17 @@ export function createListings(options: ListingsOptions): Listings {
       const refs = workloads.flatMap(({ workload }) =>
         workload.containers.flatMap(({ image }) => image ?? []),
       )
-      if (refs.some((ref) => !images.isKnown(ref))) {
+      // who asks for one workload wants to see all of it
+      const depth = id ? 0 : options.depth
+      const lacking = await options.scanner.lacking(refs, depth)
+      if (lacking.length > 0) {
         const limit = AbortSignal.any([signal, AbortSignal.timeout(firstLookMs)])
-        await images.ensure(await options.keychains.unlock(refs), limit)
+        await options.scanner.look(await options.keychains.unlock(lacking), {
+          again: false,
+          depth,
+          signal: limit,
+        })
+        signal.throwIfAborted()
       }
       return workloads.map(({ live, workload }) =>
         listImages(workload, typeof git === 'string' ? undefined : git.get(live.id), images.images, wanted),

@@ -1,15 +1,24 @@
+import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createGitMirror } from '../adapters/git/mirror.ts'
+import { type OpenSsh, openSsh } from '../adapters/git/ssh.ts'
 import { createCluster } from '../adapters/kube/cluster.ts'
 import { loadKubeConnection, readPodNamespace } from '../adapters/kube/connection.ts'
 import { createImageRegistry } from '../adapters/registry/client.ts'
 import { parseDockerConfig } from '../adapters/registry/credentials.ts'
+import { openImageStore } from '../adapters/store/lmdb.ts'
+import { createMemoryStore } from '../adapters/store/memory.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
 import { createMetrics } from '../adapters/system/metrics.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
+import { isHttpUrl, isSshUrl } from '../core/git/remote-url.ts'
 import { createApiServer, createMetricsServer, type HttpServer } from '../http/server.ts'
+import type { Cluster } from '../ports/cluster.ts'
+import type { ImageStore } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { Keychain } from '../ports/registry.ts'
 import { type ParsedFlags, parseFlags } from '../runtime/flags.ts'
@@ -17,6 +26,8 @@ import { runUntilTold } from '../runtime/shutdown.ts'
 import { version } from '../version.ts'
 import { startAgent } from './agent.ts'
 import { type Config, flags, readConfig, settingsLine } from './config.ts'
+import { type Identity, noIdentity, openKeyRing } from './identity.ts'
+import { failureFields } from './tell.ts'
 import { usage } from './usage.ts'
 
 /** fluxd: the parts list. Neighbours are made here and handed in; nothing else of the agent knows adapters. */
@@ -82,8 +93,14 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
   const connection = await loadKubeConnection(config.kubeconfig ? { kubeconfig: config.kubeconfig } : {})
   const cluster = createCluster({ connection })
   const metrics = createMetrics()
+  const ssh = hasKeyRing(config) ? await openSsh() : undefined
   const mirror = config.git.url
-    ? createGitMirror({ url: config.git.url, notesRef: config.git.notesRef, timeoutMs: config.git.timeoutMs })
+    ? createGitMirror({
+        url: config.git.url,
+        notesRef: config.git.notesRef,
+        timeoutMs: config.git.timeoutMs,
+        ...(ssh && { sshCommand: ssh.command }),
+      })
     : undefined
   const registry = createImageRegistry({
     insecureHosts: config.registry.insecureHosts,
@@ -95,6 +112,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     log,
     onFetched: (kind, success, durationMs) => metrics.observeRegistryRequest({ kind, success, durationMs }),
   })
+  const imageStore = await openStore(config, log)
   const servers: HttpServer[] = []
   try {
     log.write({ host: cluster.server, version: `kubernetes-${await cluster.version(signal)}`, ping: true })
@@ -105,8 +123,10 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
       config,
       {
         mirror,
+        identity: ssh ? await openIdentity(config, ssh, cluster, log, signal) : noIdentity,
         cluster,
         registry,
+        imageStore,
         parseDockerConfig,
         defaultKeychain: () => readDockerConfig(config.registry.dockerConfig, log),
         contextNamespace: connection.origin.namespace,
@@ -136,7 +156,56 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     await agent.ended
   } finally {
     await Promise.allSettled(servers.map((server) => server.close()))
-    await Promise.allSettled([mirror?.close(), cluster.close()])
+    await Promise.allSettled([mirror?.close(), cluster.close(), registry.close(), imageStore.close()])
+    await ssh?.close()
+  }
+}
+
+/**
+ * The image store: where `--registry-cache-dir` says, or fluxd doesn't start; in a temporary folder of its own, or in
+ * memory where there is none to be had.
+ */
+async function openStore({ registry, git }: Config, log: Log): Promise<ImageStore> {
+  if (registry.disabled) return createMemoryStore()
+  if (registry.cacheDir) return openImageStore({ folder: registry.cacheDir, log })
+  const user = process.getuid?.() ?? 0
+  const world = createHash('sha256').update(`${git.url} ${git.branch}`).digest('hex').slice(0, 12)
+  try {
+    return await openImageStore({ folder: join(tmpdir(), `fluxd-${user}-${world}`), log })
+  } catch (thrown) {
+    if (!(thrown instanceof FluxError)) throw thrown
+    const { what, why, code } = thrown
+    log.write({
+      component: 'store',
+      warning: 'what registries tell is kept in memory only',
+      err: what,
+      why,
+      code,
+    })
+    return createMemoryStore()
+  }
+}
+
+/** As v1: over HTTP no key is needed, and outside a pod there is nowhere to keep one. */
+function hasKeyRing({ git, k8s }: Config): boolean {
+  return k8s.secretNamespace !== undefined && !isHttpUrl(git.url)
+}
+
+/** fluxd's SSH key. Where the repository is reached without one, going on without is better than ending. */
+async function openIdentity(
+  { git, k8s, ssh: { keyFiles, newKey } }: Config,
+  ssh: OpenSsh,
+  cluster: Cluster,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Identity> {
+  const secret = { namespace: k8s.secretNamespace ?? '', name: k8s.secretName, dataKey: k8s.secretDataKey }
+  try {
+    return await openKeyRing({ ssh, cluster, secret, files: keyFiles, newKey, log }, signal)
+  } catch (thrown) {
+    if (isSshUrl(git.url) || signal.aborted) throw thrown
+    log.write({ component: 'cluster', warning: 'no SSH key', ...failureFields(thrown) })
+    return noIdentity
   }
 }
 

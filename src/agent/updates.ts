@@ -1,4 +1,3 @@
-import { formatNote } from '../api/note.ts'
 import { FluxError } from '../core/errors.ts'
 import { type ManifestFile, parseManifestFile } from '../core/manifest/document.ts'
 import { setImage } from '../core/manifest/set-image.ts'
@@ -6,7 +5,6 @@ import { setPolicies } from '../core/manifest/set-policy.ts'
 import { isCandidate } from '../core/policy/choose.ts'
 import { isSet, patternFor, planPolicyChanges } from '../core/policy/policy.ts'
 import type { ResourceId } from '../core/resource/id.ts'
-import { commitMessage } from '../core/update/commit-message.ts'
 import {
   type ImageChange,
   imageToRelease,
@@ -21,32 +19,25 @@ import type { WorkloadsToUpdate } from '../core/update/select.ts'
 import { type AutomatedChange, allLatest, type PolicyUpdates, type UpdateSpec } from '../core/update/spec.ts'
 import { verifyImages } from '../core/update/verify.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { GitMirror, Identity, Revision } from '../ports/git.ts'
-import type { Log } from '../ports/log.ts'
+import type { GitMirror, Revision } from '../ports/git.ts'
 import type { Metrics, ReleaseStage, ReleaseType } from '../ports/metrics.ts'
 import type { ClusterView } from './cluster-view.ts'
 import { type ImageCatalog, imageMissing } from './images.ts'
 import type { Keychains } from './keychains.ts'
 import { type LoadedManifests, type ManifestStore, workloadsOf } from './manifests.ts'
 import type { Repository } from './repository.ts'
+import type { Scanner } from './scan.ts'
 
 /**
- * From an update spec to a commit: read the branch, decide, edit, commit, push.
+ * From an update spec to edits: read a revision, decide, edit, prove. What is derived is published by `publisher.ts`.
  *
- * A push that loses a race fetches and derives the edits again on the new head; nothing is merged as text. Nothing
- * counts as done before the push returned. Follows `spec/flux-v1/release.md` and `sync.md` §2.
+ * Follows `spec/flux-v1/release.md`.
  */
 export interface Updater {
-  /** Do it. @throws FluxError whatever stops it; then Git is as it was */
-  execute(update: UpdateSpec, jobId: string, signal: AbortSignal): Promise<Outcome>
-  /** What `execute` would do to each workload. Edits are made and proved, and thrown away. */
+  /** What an update makes of a revision. Nothing is written. @throws FluxError whatever stops it */
+  derive(update: UpdateSpec, mirror: GitMirror, revision: Revision, signal?: AbortSignal): Promise<Edits>
+  /** What an update would do to each workload now. Edits are made and proved, and thrown away. */
   plan(update: UpdateSpec): Promise<UpdateResult>
-}
-
-export interface Outcome {
-  /** the commit made, or the head that a sync found; absent when there was nothing to commit */
-  revision?: Revision
-  result: UpdateResult
 }
 
 export interface UpdaterOptions {
@@ -54,19 +45,14 @@ export interface UpdaterOptions {
   manifests: ManifestStore
   view: ClusterView
   images: ImageCatalog
+  scanner: Scanner
   keychains: Keychains
-  committer: Identity
-  /** the user who asked is the author */
-  setAuthor: boolean
-  /** appended to every message */
-  skipMessage: string
   clock: Clock
-  log: Log
   metrics: Metrics
 }
 
 /** What an update does to the files of one revision. */
-interface Edits {
+export interface Edits {
   result: UpdateResult
   /** path → new text; only files whose text changes */
   files: ReadonlyMap<string, string>
@@ -74,11 +60,8 @@ interface Edits {
 
 type ImageUpdate = Exclude<UpdateSpec, { type: 'policy' | 'sync' }>
 
-const pushAttempts = 12
-const maxPauseMs = 1_000
-
 export function createUpdater(options: UpdaterOptions): Updater {
-  const { repository, images, clock, metrics } = options
+  const { repository, images, scanner, clock, metrics } = options
 
   const timed = async <T>(stage: ReleaseStage, work: () => T | Promise<T>): Promise<T> => {
     const startedMs = clock.monotonicMs()
@@ -103,9 +86,9 @@ export function createUpdater(options: UpdaterOptions): Updater {
       const wanted = await options.keychains.unlock(
         image ? [image] : repositoriesNeeded(update.spec, workloads),
       )
-      if (!image) return images.refresh(wanted, signal)
+      if (!image) return scanner.look(wanted, { again: true, depth: 'best', ...(signal && { signal }) })
       const [only] = wanted
-      if (!only || !(await images.find(only, signal))) throw imageMissing(image)
+      if (!only || !(await scanner.exists(only, signal))) throw imageMissing(image)
     })
     return planImageRelease(update.spec, workloads, images.images)
   }
@@ -182,102 +165,23 @@ export function createUpdater(options: UpdaterOptions): Updater {
     return { result, files: editor.texts() }
   }
 
-  const derive = (
-    update: UpdateSpec,
-    manifests: LoadedManifests,
-    signal?: AbortSignal,
-  ): Edits | Promise<Edits> => {
-    if (update.type === 'policy') return derivePolicies(update, manifests)
+  const derive: Updater['derive'] = async (update, mirror, revision, signal) => {
     if (update.type === 'sync') return { result: new Map(), files: new Map() }
-    return deriveImages(update, manifests, signal)
-  }
-
-  /** One attempt on the head that the mirror has. */
-  const attempt = async (
-    update: UpdateSpec,
-    jobId: string,
-    mirror: GitMirror,
-    signal: AbortSignal,
-  ): Promise<Outcome> => {
-    const head = await mirror.branchHead(repository.branch)
-    if (!head) throw notReady()
-    const edits = await derive(update, await options.manifests.loadWhole(mirror, head), signal)
-    if (edits.files.size === 0) {
-      if (update.type === 'policy') return { result: edits.result }
-      throw new FluxError('NO_CHANGES', {
-        what: 'no changes made in repo',
-        why: 'What was asked for is what the branch says already, or a lock or filter stands against it.',
-        next: 'Ask again with --dry-run -vv to see why each workload stays as it is.',
-      })
-    }
-    const encoder = new TextEncoder()
-    const revision = await mirror.commit({
-      parent: head,
-      changes: new Map([...edits.files].map(([path, text]) => [path, encoder.encode(text)])),
-      message: commitMessage(update, edits.result) + options.skipMessage,
-      committer: options.committer,
-      ...(options.setAuthor && update.cause.user !== '' && { author: readIdentity(update.cause.user) }),
-    })
-    const note = formatNote({
-      jobId,
-      spec: update,
-      result: update.type === 'policy' ? undefined : edits.result,
-    })
-    await mirror.publish(
-      {
-        branch: repository.branch,
-        expected: head,
-        revision,
-        notes: new Map([[revision, note]]),
-        committer: options.committer,
-      },
-      signal,
-    )
-    repository.pushed(revision)
-    return { revision, result: edits.result }
-  }
-
-  const plan = async (update: UpdateSpec): Promise<UpdateResult> => {
-    const mirror = repository.ready()
-    refuseReadonly(repository)
-    const head = await mirror.branchHead(repository.branch)
-    if (!head) throw notReady()
-    return (await derive(update, await options.manifests.loadWhole(mirror, head))).result
+    const manifests = await options.manifests.loadWhole(mirror, revision)
+    return update.type === 'policy'
+      ? derivePolicies(update, manifests)
+      : deriveImages(update, manifests, signal)
   }
 
   return {
-    plan,
+    derive,
 
-    async execute(update, jobId, signal) {
+    async plan(update) {
       const mirror = repository.ready()
-      if (update.type === 'sync') return { revision: await repository.refresh(signal), result: new Map() }
-      if ((update.type === 'image' || update.type === 'containers') && update.spec.kind !== 'execute') {
-        return { result: await plan(update) } // v1 does all but commit for any other kind
-      }
       refuseReadonly(repository)
-      for (let tried = 1; ; tried++) {
-        try {
-          return await attempt(update, jobId, mirror, signal)
-        } catch (thrown) {
-          if (!(thrown instanceof FluxError) || thrown.code !== 'GIT_PUSH_RACE') throw thrown
-          if (tried === pushAttempts) {
-            throw new FluxError('GIT_PUSH_REJECTED', {
-              what: thrown.what,
-              why: `Somebody else pushed to the branch first, ${tried} times in a row.`,
-              next: 'Nothing was changed; ask again when the branch is quieter.',
-              cause: thrown,
-            })
-          }
-          options.log.write({
-            component: 'git',
-            jobID: jobId,
-            info: 'the branch moved; deriving the change again',
-            tried,
-          })
-          await clock.sleep(Math.random() * Math.min(maxPauseMs, 20 * 2 ** tried), signal)
-          await repository.refresh(signal)
-        }
-      }
+      const head = await mirror.branchHead(repository.branch)
+      if (!head) throw branchGone()
+      return (await derive(update, mirror, head)).result
     },
   }
 }
@@ -352,16 +256,8 @@ function editFiles({ files, resources }: LoadedManifests) {
   }
 }
 
-/** `Name <address>`; of a bare name, an address that nobody has, since Git wants one. */
-function readIdentity(user: string): Identity {
-  const match = /^(.*?)\s*<([^<>]*)>\s*$/.exec(user)
-  if (match) return { name: match[1] || (match[2] ?? ''), email: match[2] ?? '' }
-  return user.includes('@') && !user.includes(' ')
-    ? { name: user, email: user }
-    : { name: user, email: 'unknown@localhost' }
-}
-
-function refuseReadonly(repository: Repository): void {
+/** @throws FluxError `GIT_READONLY` */
+export function refuseReadonly(repository: Repository): void {
   if (!repository.readonly) return
   throw new FluxError('GIT_READONLY', {
     what: 'cannot make a working clone of a read-only git repo',
@@ -370,6 +266,6 @@ function refuseReadonly(repository: Repository): void {
   })
 }
 
-function notReady(): FluxError {
+export function branchGone(): FluxError {
   return new FluxError('GIT_NOT_READY', { what: 'git repo not ready: the branch is gone' })
 }

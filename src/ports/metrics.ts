@@ -21,6 +21,8 @@ export interface Metrics {
   observeImageLookup(lookup: { success: boolean; durationMs: number }): void
   /** Containers of automated workloads at the last poll, by what was decided: `fluxd_automation_containers`. */
   setAutomation(containers: ReadonlyMap<string, number>): void
+  /** Image repositories that run, by what kept the last scan from listing them, or `OK`: `fluxd_image_repositories`. */
+  setImageRepositories(repositories: ReadonlyMap<string, number>): void
   /** One update of workloads: `flux_fluxsvc_release_duration_seconds`. */
   observeRelease(release: {
     type: ReleaseType

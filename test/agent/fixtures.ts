@@ -1,11 +1,13 @@
 import { createGitMirror } from '../../src/adapters/git/mirror.ts'
 import { createImageRegistry } from '../../src/adapters/registry/client.ts'
 import { parseDockerConfig } from '../../src/adapters/registry/credentials.ts'
+import { createMemoryStore } from '../../src/adapters/store/memory.ts'
 import { systemClock } from '../../src/adapters/system/clock.ts'
 import { createLog } from '../../src/adapters/system/log.ts'
 import { createMetrics } from '../../src/adapters/system/metrics.ts'
 import { startAgent } from '../../src/agent/agent.ts'
 import { flags, readConfig } from '../../src/agent/config.ts'
+import { noIdentity } from '../../src/agent/identity.ts'
 import { type JsonObject, type JsonValue, valueAt } from '../../src/core/json.ts'
 import { createApiServer } from '../../src/http/server.ts'
 import type { Clock } from '../../src/ports/clock.ts'
@@ -174,6 +176,8 @@ export async function worldAgent(options: {
         clock,
         log,
       }),
+      imageStore: createMemoryStore(),
+      identity: noIdentity,
       parseDockerConfig,
       defaultKeychain: async () => new Map(),
       contextNamespace: 'default',

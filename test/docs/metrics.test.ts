@@ -11,6 +11,8 @@ async function exposeAll(): Promise<string> {
   metrics.observeQueueWait(1)
   metrics.setQueueLength(1)
   metrics.setGitReady(true)
+  metrics.setImageRepositories(new Map([['OK', 1]]))
+  metrics.setAutomation(new Map([['UP_TO_DATE', 1]]))
   metrics.observeRegistryRequest({ kind: 'tags', success: true, durationMs: 1 })
   metrics.observeImageLookup({ success: true, durationMs: 1 })
   metrics.observeRelease({ type: 'latest_images', kind: 'execute', success: true, durationMs: 1 })
@@ -21,7 +23,7 @@ async function exposeAll(): Promise<string> {
 
 test('the page of metrics has every metric of ours with its type and labels, and no other', async () => {
   const text = await exposeAll()
-  const exposed = [...text.matchAll(/^# TYPE (flux_\S+) (\S+)\n(?:#.*\n)?(\S+(?: .*)?)$/gm)].map(
+  const exposed = [...text.matchAll(/^# TYPE (fluxd?_\S+) (\S+)\n(?:#.*\n)?(\S+(?: .*)?)$/gm)].map(
     ([, name = '', type = '', sample = '']) => {
       const labels = [...sample.matchAll(/([a-z_]+)="/g)]
         .map(([, label = '']) => label)
@@ -33,7 +35,7 @@ test('the page of metrics has every metric of ours with its type and labels, and
   const page = rowsOf('metrics.md').flatMap(({ cells: [name, type = '', labels = ''] }) => {
     const metric = codeIn(name)
     const named = labels.replaceAll('`', '').split(', ').toSorted().join(', ')
-    return metric?.startsWith('flux_') ? [`${metric} ${type} ${named}`.trim()] : []
+    return metric?.startsWith('flux') ? [`${metric} ${type} ${named}`.trim()] : []
   })
 
   expect(page.toSorted()).toEqual(exposed.toSorted())

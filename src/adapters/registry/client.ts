@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { FluxError } from '../../core/errors.ts'
-import type { ImageInfo } from '../../core/image/info.ts'
 import { formatImageRef, type ImageRef } from '../../core/image/ref.ts'
 import { isJsonObject, valueAt } from '../../core/json.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Log } from '../../ports/log.ts'
-import type { ImageRegistry, Keychain } from '../../ports/registry.ts'
+import type { ImageRegistry, Keychain, ListedPage } from '../../ports/registry.ts'
 import { Authorizer, denied } from './auth.ts'
 import { isDigest, referenceOf, type Target, targetOf } from './grammar.ts'
 import { manifestTypes, readImageConfig, readImageManifest } from './manifest.ts'
@@ -15,13 +14,15 @@ import { type Reply, Transport } from './transport.ts'
 
 /**
  * Image registries, as the OCI distribution spec 1.1 and Docker's older registries have it: names of tags, and what
- * an image says about itself (Docker schema 2, OCI manifests, and indexes of either). Read only; no layer is fetched.
+ * an image says about itself (Docker schema 1 and 2, OCI manifests, and indexes of either). Read only; no layer is
+ * fetched.
  *
  * - Every host has a pace of its own, halved when it complains (`rate-limit.ts`), so one never delays another.
  * - Registries are strangers. Names outside the grammar are dropped and counted (`grammar.ts`), a list stays on its
  *   host (`pages.ts`), credentials on their origin and the registry's own token host (`auth.ts`), bodies, pages and
  *   tags within bounds, and what is fetched by digest has that digest. A list is whole, or it is an error.
- * - Left out: Docker schema 1; conditional requests; credentials of cloud providers; helpers of the Docker config.
+ * - What is known is not asked for again: lists are asked for with their ETags, tags by HEAD, digests once.
+ * - Left out: credentials of cloud providers, which come through helpers of the Docker config (`docker-config.ts`).
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
  */
@@ -38,6 +39,8 @@ export interface ImageRegistryOptions {
   maxBodyBytes?: number
   maxTags?: number
   maxPages?: number
+  /** where the cluster can run images, such as `linux/arm64`; empty where that isn't known */
+  platforms?: () => readonly string[]
   /** log every request: `--registry-trace` */
   trace?: boolean
   /** for `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; no proxy without it */
@@ -66,6 +69,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     maxBodyBytes = 4 * 1024 * 1024,
     maxTags = 100_000,
     maxPages = 200,
+    platforms = () => [],
     trace = false,
     environment = {},
     clock,
@@ -86,16 +90,18 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
   })
   const authorizer = new Authorizer(transport, clock)
 
-  /** Ask for a path of a repository, and get in where that takes a token or a password. Replies are 200 or 404. */
+  /** Ask for a path of a repository, and get in where that takes a token or a password. Replies are 200, 304 or 404. */
   const ask = async (
     target: Target,
     path: string,
-    { keychain, accept, signal }: AskOptions,
+    { keychain, method, accept, ifNoneMatch, signal }: AskOptions,
   ): Promise<Reply> => {
     const credentials = keychain.get(target.host)
     const send = (authorization: string | undefined) =>
       transport.get(target.host, path, {
+        ...(method && { method }),
         ...(accept && { accept }),
+        ...(ifNoneMatch && { ifNoneMatch }),
         ...(authorization !== undefined && { authorization }),
         ...(signal && { signal }),
       })
@@ -109,6 +115,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
       if (authorization !== undefined) reply = await send(authorization)
     }
     if (reply.status === 200 || reply.status === 404) return reply
+    if (reply.status === 304 && ifNoneMatch !== undefined) return reply
     if (reply.status === 401 || reply.status === 403) {
       const why = credentials ? 'The credentials are not accepted' : 'No credentials are known'
       throw denied(target, credentials, `${why} (${reply.status}).`)
@@ -119,20 +126,39 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     })
   }
 
-  const listTags: ImageRegistry['listTags'] = async (image, keychain, signal) => {
+  /** Whether the registry says of every page that it is as it was. */
+  const isUnchanged = async (target: Target, known: readonly ListedPage[], options: AskOptions) => {
+    for (const { path, etag } of known) {
+      const reply = await ask(target, path, { ...options, ifNoneMatch: etag })
+      if (reply.status !== 304) return { unchanged: false, reply }
+    }
+    return { unchanged: known.length > 0, reply: undefined }
+  }
+
+  const listTags: ImageRegistry['listTags'] = async (image, keychain, { known = [], signal } = {}) => {
     const target = targetOf(image)
     const listed = `/v2/${target.repository}/tags/list?n=${pageSize}`
+    const { unchanged, reply: changed } = await isUnchanged(target, known, { keychain, signal })
+    if (unchanged) {
+      transport.recover(target.host)
+      return undefined
+    }
+    // what came in place of a 304 is the new first page; of later pages the list begins anew
+    let answered = known.length === 1 && known[0]?.path === listed ? changed : undefined
     const tags = new Set<string>()
+    const pages: { path: string; etag: string | undefined }[] = []
     let dropped = 0
     let path: string | undefined = listed
-    for (let pages = 0; path !== undefined; pages++) {
-      if (pages === maxPages || tags.size > maxTags) throw tooManyTags(target, maxTags, maxPages)
-      const reply: Reply = await ask(target, path, { keychain, signal })
+    while (path !== undefined) {
+      if (pages.length === maxPages || tags.size > maxTags) throw tooManyTags(target, maxTags, maxPages)
+      const reply: Reply = answered ?? (await ask(target, path, { keychain, signal }))
+      answered = undefined
       if (reply.status === 404) throw imageMissing(target)
       const page = readTagPage(readJson(reply.body))
       if (!page) throw unreadable(target, 'list of tags', `Tell whoever runs ${target.host}.`)
       for (const tag of page.tags) tags.add(tag)
       dropped += page.dropped
+      pages.push({ path, etag: readETag(reply.header('etag')) })
       path = nextPage(reply.header('link'), target.host, path)
     }
     if (tags.size > maxTags) throw tooManyTags(target, maxTags, maxPages)
@@ -141,7 +167,8 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
       onTagsDropped?.(image, dropped)
     }
     transport.recover(target.host)
-    return [...tags]
+    const marked = pages.flatMap(({ path, etag }) => (etag === undefined ? [] : [{ path, etag }]))
+    return { tags: [...tags], pages: marked.length === pages.length ? marked : [] }
   }
 
   /** A manifest or blob, and its digest. What was asked for by digest has that digest. */
@@ -153,17 +180,35 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
   ) => {
     const reply = await ask(target, `/v2/${target.repository}/${collection}/${reference}`, options)
     if (reply.status === 404) throw unknownReference(target, reference, readJson(reply.body))
-    const digest = `sha256:${createHash('sha256').update(reply.body).digest('hex')}`
-    if (isDigest(reference) && digest !== reference) {
+    const document = readJson(reply.body)
+    const content = `sha256:${createHash('sha256').update(reply.body).digest('hex')}`
+    const announced = reply.header('docker-content-digest')
+    // of a signed schema 1 manifest, the digest leaves the signatures out
+    const isSigned = valueAt(isJsonObject(document) ? document : undefined, 'schemaVersion') === 1
+    const digest = isSigned && isDigest(announced) ? announced : content
+    const expected = isDigest(reference) ? reference : announced
+    if (isDigest(expected) && digest !== expected) {
       throw new FluxError('REGISTRY_INVALID', {
-        what: `${target.host} serves other content for ${target.name}@${reference} than its digest says`,
+        what: `${target.host} serves other content for ${target.name}@${expected} than its digest says`,
         next: `It is tried again later. If it lasts, look at the storage of ${target.host} and at proxies before it.`,
       })
     }
-    return { document: readJson(reply.body), digest }
+    return { document, digest }
   }
 
-  const getImage: ImageRegistry['getImage'] = async (image, keychain, signal) => {
+  const getDigest: ImageRegistry['getDigest'] = async (image, keychain, signal) => {
+    const target = targetOf(image)
+    const reference = referenceOf(image)
+    const path = `/v2/${target.repository}/manifests/${reference}`
+    const reply = await ask(target, path, { keychain, signal, accept: manifestTypes, method: 'HEAD' })
+    if (reply.status === 404) throw unknownReference(target, reference, undefined)
+    const digest = reply.header('docker-content-digest')
+    if (isDigest(digest)) return digest
+    return (await fetchDocument(target, 'manifests', reference, { keychain, signal, accept: manifestTypes }))
+      .digest
+  }
+
+  const getImage: ImageRegistry['getImage'] = async (image, keychain, { knownFacts, signal } = {}) => {
     const target = targetOf(image)
     const fetchManifest = async (reference: string) => {
       const fetched = await fetchDocument(target, 'manifests', reference, {
@@ -171,25 +216,32 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
         signal,
         accept: manifestTypes,
       })
-      return { ...fetched, manifest: readImageManifest(fetched.document) }
+      return { ...fetched, manifest: readImageManifest(fetched.document, platforms()) }
     }
 
-    let { manifest, digest } = await fetchManifest(referenceOf(image))
+    const asked = await fetchManifest(referenceOf(image))
+    const known = knownFacts?.(asked.digest)
+    if (known) return { digest: asked.digest, facts: known }
+    let { manifest, digest } = asked
     if (manifest.kind === 'index') {
-      if (manifest.chosen === undefined) throw platformMissing(image)
+      if (manifest.chosen === undefined) throw platformMissing(image, platforms())
       ;({ manifest, digest } = await fetchManifest(manifest.chosen))
     }
-    if (manifest.kind !== 'image') throw unreadable(target, 'manifest', schema1Advice)
-    const { document } = await fetchDocument(target, 'blobs', manifest.config, { keychain, signal })
-    const { created, labels } = readImageConfig(document)
-    return {
-      ref: image,
+    if (manifest.kind !== 'image' && manifest.kind !== 'schema1') throw unsupported(image)
+    const { created, labels } =
+      manifest.kind === 'schema1'
+        ? manifest.config
+        : readImageConfig(
+            (await fetchDocument(target, 'blobs', manifest.config, { keychain, signal })).document,
+          )
+    const imageId = manifest.kind === 'schema1' ? manifest.imageId : manifest.config
+    const facts = {
       digest,
-      imageId: manifest.config,
+      ...(imageId && { imageId }),
       labels,
       ...(created && { createdAt: created.date, createdAtText: created.text }),
-      lastFetchedAt: clock.now(),
-    } satisfies ImageInfo
+    }
+    return { digest: asked.digest, facts }
   }
 
   const measured = async <T>(kind: 'tags' | 'metadata', work: Promise<T>): Promise<T> => {
@@ -206,6 +258,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
 
   return {
     listTags: (...asked) => measured('tags', listTags(...asked)),
+    getDigest: (...asked) => measured('metadata', getDigest(...asked)),
     getImage: (...asked) => measured('metadata', getImage(...asked)),
     close: () => transport.close(),
   }
@@ -213,6 +266,8 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
 
 interface AskOptions {
   keychain: Keychain
+  method?: 'HEAD'
+  ifNoneMatch?: string
   accept?: readonly string[]
   signal: AbortSignal | undefined
 }
@@ -262,16 +317,27 @@ function unknownReference(target: Target, reference: string, document: unknown):
   })
 }
 
-function platformMissing(image: ImageRef): FluxError {
+function platformMissing(image: ImageRef, platforms: readonly string[]): FluxError {
+  const wanted = platforms.length > 0 ? platforms : ['linux/amd64']
   return new FluxError('IMAGE_PLATFORM_MISSING', {
-    what: 'no suitable manifest (linux amd64) in manifestlist',
-    why: `${formatImageRef(image)} is made for other platforms, none of them linux.`,
-    next: 'Build it for linux/amd64, or leave it out with --registry-exclude-image.',
+    what: `no suitable manifest (${wanted.join(', ').replaceAll('/', ' ')}) in manifestlist`,
+    why: `${formatImageRef(image)} is made for other platforms.`,
+    next: 'Build it for a platform of the cluster, or leave it out with --registry-exclude-image.',
   })
 }
 
-const schema1Advice =
-  'Build and push the image again with a current builder: Docker schema 1 is not understood. Or leave it out with --registry-exclude-image.'
+function unsupported(image: ImageRef): FluxError {
+  return new FluxError('IMAGE_MANIFEST_UNSUPPORTED', {
+    what: `unknown manifest type of ${formatImageRef(image)}`,
+    why: 'It is neither an image nor an index as Docker or OCI have it.',
+    next: 'Push the image with a current builder, or leave it out with --registry-exclude-image.',
+  })
+}
+
+/** An ETag as it may be sent back: one short, printable word. */
+function readETag(header: string | undefined): string | undefined {
+  return header !== undefined && /^(?:W\/)?"[\x21\x23-\x7e]{1,256}"$/.test(header) ? header : undefined
+}
 
 function unreadable({ host, name }: Target, what: string, next: string): FluxError {
   return new FluxError('REGISTRY_INVALID', {

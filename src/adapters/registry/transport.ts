@@ -29,6 +29,10 @@ export interface Reply {
 }
 
 export interface Ask {
+  /** GET where it isn't given */
+  method?: 'HEAD'
+  /** an ETag: the reply is 304 where it still holds */
+  ifNoneMatch?: string
   accept?: readonly string[]
   authorization?: string
   signal?: AbortSignal
@@ -38,7 +42,7 @@ const maxRedirects = 5
 /** how often a request is sent again after a 429 that says for how long to wait */
 const maxRepeats = 2
 
-/** GET requests to registries: at each host's pace, within limits, and nothing secret past its origin. */
+/** Requests to registries: at each host's pace, within limits, and nothing secret past its origin. */
 export class Transport {
   readonly #options: TransportOptions
   readonly #agents = new Map<string, Dispatcher>()
@@ -119,7 +123,11 @@ export class Transport {
       const reply = await this.#send(url, ask)
       if (trace) {
         const { status } = reply
-        log.write({ component: 'registry', trace: `GET ${url.origin}${url.pathname}`, status })
+        log.write({
+          component: 'registry',
+          trace: `${ask.method ?? 'GET'} ${url.origin}${url.pathname}`,
+          status,
+        })
       }
       if (reply.status !== 429) return reply
       const pauseMs = readRetryAfter(reply.header('retry-after'), clock.now())
@@ -129,13 +137,14 @@ export class Transport {
     }
   }
 
-  async #send(url: URL, { accept, authorization, signal }: Ask): Promise<Reply> {
+  async #send(url: URL, { method, ifNoneMatch, accept, authorization, signal }: Ask): Promise<Reply> {
     const { timeoutMs, maxBodyBytes } = this.#options
     const headers = {
       'user-agent': 'fluxd',
       'accept-encoding': 'identity',
       ...(accept && { accept: accept.join(', ') }),
       ...(authorization && { authorization }),
+      ...(ifNoneMatch && { 'if-none-match': ifNoneMatch }),
     }
     try {
       return await withinTime(timeoutMs, url.host, signal, async (limit) => {
@@ -144,6 +153,7 @@ export class Transport {
           headers: answered,
           body,
         } = await request(url, {
+          method: method ?? 'GET',
           dispatcher: this.#agentFor(url),
           headers,
           signal: limit,

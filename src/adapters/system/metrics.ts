@@ -90,6 +90,12 @@ export function createMetrics(): Metrics {
     labelNames: ['code'],
     registers,
   })
+  const imageRepositories = new Gauge({
+    name: 'fluxd_image_repositories',
+    help: 'Image repositories that run, by what kept the last scan from listing them, or OK.',
+    labelNames: ['code'],
+    registers,
+  })
   const release = histogram(
     'flux_fluxsvc_release_duration_seconds',
     'Duration of updates of workloads, in seconds.',
@@ -121,6 +127,10 @@ export function createMetrics(): Metrics {
       registryRequest.observe({ kind, success: `${success}` }, durationMs / 1000),
     observeImageLookup: ({ success, durationMs }) =>
       imageLookup.observe({ success: `${success}` }, durationMs / 1000),
+    setImageRepositories(repositories) {
+      imageRepositories.reset()
+      for (const [code, count] of repositories) imageRepositories.set({ code }, count)
+    },
     setAutomation(containers) {
       automation.reset()
       for (const [code, count] of containers) automation.set({ code }, count)

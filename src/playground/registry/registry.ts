@@ -25,6 +25,8 @@ export interface TestRegistryOptions {
     | { type: 'token'; user?: string; password?: string }
   /** where to get tokens; its own `/token` */
   realm?: string
+  /** give ETags of lists, and heed them; true */
+  etags?: boolean
   /** most tags on a page; as many as are asked for */
   pageSize?: number
   /** speak HTTPS with this key and certificate (PEM) */
@@ -191,7 +193,9 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
       /^\/v2\/(.+)\/(tags|manifests|blobs)\/([^/]+)$/.exec(url.pathname) ?? []
     const repository = repositories.get(name)
     if (!repository) return refuse(reply, 404, 'NAME_UNKNOWN')
-    if (collection === 'tags') return answerTags(reply, url, name, [...repository.tags.keys()])
+    if (collection === 'tags') {
+      return answerTags(reply, url, name, [...repository.tags.keys()], request.headers['if-none-match'])
+    }
 
     const document =
       collection === 'blobs'
@@ -202,7 +206,13 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
     send(reply, 200, { 'content-type': document.type, 'docker-content-digest': digest }, document.bytes)
   }
 
-  const answerTags = (reply: ServerResponse, url: URL, name: string, all: string[]) => {
+  const answerTags = (
+    reply: ServerResponse,
+    url: URL,
+    name: string,
+    all: string[],
+    known: string | undefined,
+  ) => {
     const sorted = all.sort()
     const last = url.searchParams.get('last')
     const rest = last === null ? sorted : sorted.filter((tag) => tag > last)
@@ -210,7 +220,13 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
     const page = rest.slice(0, size)
     const query = new URLSearchParams({ last: page.at(-1) ?? '', n: String(size) })
     const more = rest.length > size && { link: `</v2/${name}/tags/list?${query}>; rel="next"` }
-    send(reply, 200, { 'content-type': 'application/json', ...more }, JSON.stringify({ name, tags: page }))
+    const body = JSON.stringify({ name, tags: page })
+    const etag = `"${createHash('sha256')
+      .update(`${body}${JSON.stringify(more)}`)
+      .digest('hex')}"`
+    const marked = options.etags !== false && { etag }
+    if (marked && known === etag) return void reply.writeHead(304, marked).end()
+    send(reply, 200, { 'content-type': 'application/json', ...marked, ...more }, body)
   }
 
   const handle = (request: IncomingMessage, reply: ServerResponse) => {

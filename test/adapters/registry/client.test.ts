@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { createImageRegistry, type ImageRegistryOptions } from '../../../src/adapters/registry/client.ts'
 import { systemClock } from '../../../src/adapters/system/clock.ts'
-import { formatImageRef, parseImageRef } from '../../../src/core/image/ref.ts'
+import { formatImageRef, type ImageRef, parseImageRef } from '../../../src/core/image/ref.ts'
 import { startRegistry, type TestRegistry } from '../../../src/playground/registry/registry.ts'
 import type { Clock } from '../../../src/ports/clock.ts'
 import type { Log, LogFields } from '../../../src/ports/log.ts'
@@ -45,16 +45,22 @@ function client(options: Partial<ImageRegistryOptions> = {}) {
   const pass = (ms: number) => {
     skippedMs += ms
   }
-  return Object.assign(registry, {
+  return {
+    registry,
+    listTags: async (image: ImageRef, keychain: Keychain, signal?: AbortSignal) => [
+      ...((await registry.listTags(image, keychain, { ...(signal && { signal }) }))?.tags ?? []),
+    ],
+    getImage: async (image: ImageRef, keychain: Keychain) => (await registry.getImage(image, keychain)).facts,
     entries,
     waits,
     pass,
     [Symbol.asyncDispose]: () => registry.close(),
-  })
+  }
 }
 
 const ref = ({ host }: TestRegistry, rest = 'example/app') => parseImageRef(`${host}/${rest}`)
 const nobody: Keychain = new Map()
+const label = 'org.opencontainers.image.created'
 const keysFor = ({ host }: TestRegistry, password = 'S3CRET'): Keychain =>
   new Map([[host, { user: 'robot', password, source: 'demo:secret/pull' }]])
 const paths = ({ requests }: TestRegistry) => requests.map(({ path }) => path.replace(/[0-9a-f]{64}/, '…'))
@@ -167,13 +173,11 @@ describe('images', () => {
     const image = await ours.getImage(ref(registry, 'example/app:1.1.0'), nobody)
 
     expect(image).toEqual({
-      ref: ref(registry, 'example/app:1.1.0'),
       digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
       imageId: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
       labels: {},
       createdAt: new Date('2024-02-01T00:00:00.123Z'),
       createdAtText: '2024-02-01T00:00:00.123456789Z',
-      lastFetchedAt: expect.any(Date),
     })
     expect(paths(registry)).toEqual([
       '/v2/example/app/manifests/1.1.0',
@@ -240,18 +244,48 @@ describe('images', () => {
     )
   })
 
-  test('in Docker schema 1 are refused with advice', async () => {
+  test('are chosen for the platforms of the cluster', async () => {
+    await using registry = await startRegistry({ kind: 'index' })
+    await using ours = client({ platforms: () => ['linux/s390x', 'windows/amd64'] })
+    registry.push('example/app', '1', '2024-01-01T00:00:00Z', { platforms: ['linux/amd64', 'windows/amd64'] })
+    registry.push('example/app', '2', '2024-01-01T00:00:00Z', { platforms: ['linux/amd64'] })
+
+    expect(await ours.getImage(ref(registry, 'example/app:1'), nobody)).toHaveProperty('imageId')
+    await expect(ours.getImage(ref(registry, 'example/app:2'), nobody)).rejects.toThrow(
+      failing('IMAGE_PLATFORM_MISSING', /linux s390x, windows amd64/),
+    )
+  })
+
+  test('in Docker schema 1 tell their time by the first entry of their history', async () => {
     await using registry = await startRegistry()
     await using ours = client()
-    registry.pushManifest(
-      'example/app',
-      'old',
-      { schemaVersion: 1, fsLayers: [], history: [] },
-      'application/json',
-    )
+    const id = 'a'.repeat(64)
+    const newest = { id, created: '2016-01-01T00:00:00Z', config: { Labels: { [label]: 'x', other: 'y' } } }
+    const history = [newest, { id: 'b' }].map((entry) => ({ v1Compatibility: JSON.stringify(entry) }))
+    const type = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
+    registry.pushManifest('example/app', 'old', { schemaVersion: 1, fsLayers: [], history }, type)
 
-    await expect(ours.getImage(ref(registry, 'example/app:old'), nobody)).rejects.toThrow(
-      failing('REGISTRY_INVALID', /schema 1/),
+    expect(await ours.getImage(ref(registry, 'example/app:old'), nobody)).toEqual({
+      digest: expect.stringMatching(/^sha256:/),
+      imageId: id,
+      labels: { [label]: 'x' },
+      createdAt: new Date('2016-01-01T00:00:00Z'),
+      createdAtText: '2016-01-01T00:00:00Z',
+    })
+    expect(paths(registry)).toEqual(['/v2/example/app/manifests/old'])
+  })
+
+  test.each([
+    { schemaVersion: 1, history: [] },
+    { schemaVersion: 1, history: [{ v1Compatibility: '{' }] },
+    { schemaVersion: 2, layers: [] },
+  ])('of an unknown type are named: %j', async (document) => {
+    await using registry = await startRegistry()
+    await using ours = client()
+    registry.pushManifest('example/app', 'odd', document, 'application/json')
+
+    await expect(ours.getImage(ref(registry, 'example/app:odd'), nobody)).rejects.toThrow(
+      failing('IMAGE_MANIFEST_UNSUPPORTED', /unknown manifest type/),
     )
   })
 
@@ -369,6 +403,62 @@ describe('getting in', () => {
       failing('REGISTRY_DENIED', /not on HTTPS/),
     )
     expect(tokens.requests).toEqual([])
+  })
+})
+
+describe('what is known', () => {
+  test.each([
+    { pageSize: 1000, pages: 1, requests: 1 },
+    { pageSize: 2, pages: 2, requests: 2 },
+  ])('is not sent again: $pages page(s) with an ETag', async ({ pageSize, pages, requests }) => {
+    await using registry = await startRegistry({ images, pageSize })
+    await using ours = client()
+    const first = await ours.registry.listTags(ref(registry), nobody)
+    expect(first?.pages).toHaveLength(pages)
+    registry.requests.length = 0
+
+    expect(await ours.registry.listTags(ref(registry), nobody, { known: first?.pages ?? [] })).toBe(undefined)
+
+    expect(registry.requests).toHaveLength(requests)
+    registry.push('example/app', 'z', '')
+    const again = await ours.registry.listTags(ref(registry), nobody, { known: first?.pages ?? [] })
+    expect(again?.tags).toContain('z')
+  })
+
+  test('of a list without ETags is asked for anew', async () => {
+    await using registry = await startRegistry({ images, etags: false })
+    await using ours = client()
+
+    expect((await ours.registry.listTags(ref(registry), nobody))?.pages).toEqual([])
+  })
+
+  test('of a tag is compared by HEAD, and of a digest is not asked for', async () => {
+    await using registry = await startRegistry({ images })
+    await using ours = client()
+    const image = ref(registry, 'example/app:1.0.0')
+    const { digest, facts } = await ours.registry.getImage(image, nobody)
+    registry.requests.length = 0
+
+    expect(await ours.registry.getDigest(image, nobody)).toBe(digest)
+    expect(await ours.registry.getImage(image, nobody, { knownFacts: () => facts })).toEqual({
+      digest,
+      facts,
+    })
+
+    expect(registry.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'HEAD /v2/example/app/manifests/1.0.0',
+      'GET /v2/example/app/manifests/1.0.0',
+    ])
+  })
+
+  test('by a digest in a header must be what came', async () => {
+    await using registry = await startRegistry({ images })
+    await using ours = client()
+    registry.fail({ on: /manifests/, answer: 'corrupt' })
+
+    await expect(ours.getImage(ref(registry, 'example/app:1.0.0'), nobody)).rejects.toThrow(
+      failing('REGISTRY_INVALID', /other content/),
+    )
   })
 })
 

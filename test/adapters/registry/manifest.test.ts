@@ -26,6 +26,10 @@ test.each([
   { document: { config: { digest: digestOf('a') } }, manifest: { kind: 'image', config: digestOf('a') } },
   { document: { config: { digest: 'sha256:x' } }, manifest: { kind: 'unknown' } },
   { document: { schemaVersion: 1, fsLayers: [] }, manifest: { kind: 'unknown' } },
+  {
+    document: { schemaVersion: 1, history: [{ v1Compatibility: '{"id":"../x"}' }] },
+    manifest: { kind: 'schema1', imageId: undefined, config: { created: undefined, labels: {} } },
+  },
   { document: [], manifest: { kind: 'unknown' } },
 ])('reads $document', ({ document, manifest }) => {
   expect(readImageManifest(document)).toEqual(manifest)

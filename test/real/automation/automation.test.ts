@@ -254,9 +254,18 @@ test('several images found in one poll are one commit: of one release, of main a
       .sort(),
   ).toEqual(['example/app:1.1.0', 'example/init:b', 'openfaas/gateway:0.8.6', 'prom/prometheus:v2.3.2'])
 
-  world.registry.push('openfaas/gateway', '0.8.7', at(5))
-  world.registry.push('openfaas/operator', '0.9.0', at(5))
-  await world.restart()
+  const ask = (...args: string[]) => fluxctl(args, { env: { FLUX_URL: world.agent.url } })
+  const id = `--workload=${namespace}:helmrelease/openfaas`
+  await ask('deautomate', id)
+  await world.nextCommit()
+  await world.push('openfaas/gateway', '0.8.7', at(5))
+  await world.push('openfaas/operator', '0.9.0', at(5))
+  await eventually(async () => {
+    const { stdout } = await ask('list-images', id)
+    return stdout.includes('0.8.7') && stdout.includes('0.9.0')
+  }, 'both are known')
+  await ask('automate', id)
+  await world.nextCommit()
   const { message, files, lines } = await world.nextCommit()
 
   const { host } = world.registry

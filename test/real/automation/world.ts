@@ -102,7 +102,9 @@ export async function automatedWorld(
     await announce(repository)
   }
   const nextCommit = async () => {
-    const revision = await eventually(async () => (await log())[seen], 'the next commit')
+    const revision = await eventually(async () => (await log())[seen], 'the next commit').catch((error) => {
+      throw new Error(`${error.message}\n${agent.log.slice(-30).join('\n')}`)
+    })
     seen += 1
     return readCommit(upstream, revision)
   }
