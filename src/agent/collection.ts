@@ -80,6 +80,12 @@ export function followCollection<T extends { live: LiveObject }>(
     objects.set(name, trim(object, live))
   }
 
+  const forget = (namespace: string | undefined, isGone: (name: string) => boolean) => {
+    for (const [name, { live }] of objects) {
+      if ((namespace === undefined || live.key.namespace === namespace) && isGone(name)) objects.delete(name)
+    }
+  }
+
   const listScope = async (namespace: string | undefined): Promise<string> => {
     const query = {
       metadataOnly: options.metadataOnly,
@@ -92,10 +98,7 @@ export function followCollection<T extends { live: LiveObject }>(
       take(item)
       seen.add(nameOf(item))
     }
-    for (const [name, { live }] of objects) {
-      if ((namespace === undefined || live.key.namespace === namespace) && !seen.has(name))
-        objects.delete(name)
-    }
+    forget(namespace, (name) => !seen.has(name))
     return resourceVersion
   }
 
@@ -133,6 +136,7 @@ export function followCollection<T extends { live: LiveObject }>(
         const refused = code === 'CLUSTER_FORBIDDEN' || code === 'APPLY_KIND_UNKNOWN'
         if (refused) {
           // what we may not see has nothing to tell: it doesn't keep the rest from being trusted
+          if (from === undefined) forget(namespace, () => true)
           healthyScopes.add(namespace)
           listed()
         }

@@ -42,17 +42,22 @@ function follow({ namespaces, listFault }: { namespaces?: string[]; listFault?: 
       { resourceVersion, signal }: { resourceVersion: string; signal: AbortSignal },
     ) {
       asked.push(`watch ${resourceVersion}`)
-      signal.addEventListener('abort', () => wake())
-      while (!signal.aborted) {
-        const step = steps.shift()
-        if (step === 'end') return
-        if (step && 'fault' in step) throw new FluxError(step.fault, { what: 'the watch broke' })
-        if (step) yield step
-        else {
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
+      const onAbort = () => wake()
+      signal.addEventListener('abort', onAbort)
+      try {
+        while (!signal.aborted) {
+          const step = steps.shift()
+          if (step === 'end') return
+          if (step && 'fault' in step) throw new FluxError(step.fault, { what: 'the watch broke' })
+          if (step) yield step
+          else {
+            await new Promise<void>((resolve) => {
+              wake = resolve
+            })
+          }
         }
+      } finally {
+        signal.removeEventListener('abort', onAbort)
       }
     },
   } as unknown as Cluster
@@ -149,11 +154,23 @@ describe('a followed collection', () => {
     const { clock, asked, collection } = follow({ listFault: 'CLUSTER_FORBIDDEN' })
     await clock.advance(0)
     await collection.listed
-    expect(collection.healthy()).toBe(false)
+    expect(collection.healthy()).toBe(true)
 
     await clock.advance(30_000)
     expect(asked.length).toBeGreaterThanOrEqual(2)
     expect(asked.length).toBeLessThanOrEqual(3)
+  })
+
+  test('whose right to list is taken away has no objects any more', async () => {
+    const { clock, collection, server, send } = follow()
+    await clock.advance(0)
+    expect(collection.objects.size).toBe(1)
+    server.listFault = 'CLUSTER_FORBIDDEN'
+
+    await send({ fault: 'CLUSTER_FORBIDDEN' })
+    await clock.advance(30_000)
+
+    expect(collection.objects.size).toBe(0)
   })
 
   test('that may be listed but not watched is listed every half minute', async () => {
