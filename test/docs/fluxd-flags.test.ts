@@ -16,6 +16,9 @@ test('the page of flags has every flag of fluxd with its default, and no other',
 const samples: Record<string, string> = {
   'api-auth': 'none',
   'git-verify-signatures-mode': 'all',
+  'ssh-keygen-bits': '4096',
+  'ssh-keygen-format': 'PEM',
+  'ssh-keygen-type': 'rsa',
   'sync-state': 'git',
 }
 const samplesByType = {
