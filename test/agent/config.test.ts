@@ -83,8 +83,8 @@ const originals: Record<string, string> = {
   'k8s-secret-data-key': 'identity',
   'k8s-verbosity': '0',
   'k8s-in-cluster': 'true',
-  'ssh-keygen-bits': '2048',
-  'ssh-keygen-type': 'rsa',
+  'ssh-keygen-bits': '',
+  'ssh-keygen-type': '',
   'ssh-keygen-format': 'RFC4716',
   'ssh-keygen-dir': '/var/fluxd/keygen',
   connect: '',
@@ -151,6 +151,11 @@ test.each([
   [['--sync-interval=0s'], /--sync-interval/],
   [['--registry-burst=0'], /--registry-burst/],
   [['--git-readonly'], /namespace is not known/],
+  [['--ssh-keygen-type=dsa'], /--ssh-keygen-type/],
+  [['--ssh-keygen-format=PuTTY'], /--ssh-keygen-format/],
+  [['--ssh-keygen-bits=1024'], /--ssh-keygen-bits/],
+  [['--ssh-keygen-bits=many'], /--ssh-keygen-bits/],
+  [['--ssh-keygen-type=ecdsa', '--ssh-keygen-bits=2048'], /--ssh-keygen-bits/],
   [['serve'], /serve/],
   [['--git-brunch=x'], /git-brunch/],
   [['--sync-interval=often'], /sync-interval/],
@@ -159,6 +164,34 @@ test.each([
 
   expect(failure.what).toMatch(what)
   expect(failure.code).toBe('FLAG_INVALID')
+})
+
+test.each([
+  { args: [], newKey: { type: 'ed25519', bits: undefined, format: 'openssh' } },
+  {
+    args: ['--ssh-keygen-type=ed25519', '--ssh-keygen-bits=4096'],
+    newKey: { type: 'ed25519', bits: undefined },
+  },
+  { args: ['--ssh-keygen-bits=4096'], newKey: { type: 'rsa', bits: 4096 } },
+  { args: ['--ssh-keygen-type=rsa', '--ssh-keygen-format=PEM'], newKey: { type: 'rsa', format: 'pem' } },
+  { args: ['--ssh-keygen-type=ecdsa', '--ssh-keygen-bits=384'], newKey: { type: 'ecdsa', bits: 384 } },
+  { args: ['--ssh-keygen-format=pkcs8'], newKey: { type: 'ed25519', format: 'pkcs8' } },
+])('$args makes a key of that kind', ({ args, newKey }) => {
+  expect(read(args).config.ssh.newKey).toMatchObject(newKey)
+})
+
+test.each([
+  { args: [], keyFiles: ['/etc/fluxd/ssh/identity', '/var/fluxd/keygen/identity'] },
+  {
+    args: [
+      '--k8s-secret-volume-mount-path=/keys/',
+      '--k8s-secret-data-key=deploy',
+      '--ssh-keygen-dir=/tmp/k',
+    ],
+    keyFiles: ['/keys/deploy', '/tmp/k/deploy', '/var/fluxd/keygen/deploy'],
+  },
+])('$args look for a mounted key in $keyFiles', ({ args, keyFiles }) => {
+  expect(read(args).config.ssh.keyFiles).toEqual(keyFiles)
 })
 
 test('what has no effect is said once', () => {

@@ -11,7 +11,7 @@ import { makeSshKey, readSshKey } from './ssh-key.ts'
  * The ssh program as git runs it for fluxd: one key, hosts that are known and no others, no questions.
  *
  * The key is written to a folder that only our user may enter, for `ssh` refuses a key that others may read, as that of
- * a mounted Secret often is. Connections to the same host are shared for a minute through a socket in that folder. A
+ * a mounted Secret often is. Connections are shared for some seconds through a socket in that folder. A
  * configuration file that people mount (`.ssh/config`) is used, but can't take these settings back.
  *
  * Follows `spec/flux-v1/daemon.md` §2–3 and `spec/decisions.md`, "Starting in an existing Deployment".
@@ -37,6 +37,8 @@ const systemConfig = '/etc/ssh/ssh_config'
 /** A socket's address has room for 108 bytes; ssh adds a dot, 16 letters and a zero while it makes one. */
 const maxSocketPath = 108 - 18
 const endMs = 5_000
+/** Shorter than the pause before the repository is tried again: each try asks anew whether the key is let in. */
+const sharedForSeconds = 5
 
 /** @throws FluxError `GIT_FAILED` when the folder can't be made · `SSH_FILE_UNREADABLE` for known hosts or a configuration */
 export async function openSsh(options: OpenSshOptions = {}): Promise<OpenSsh> {
@@ -77,7 +79,7 @@ export async function openSsh(options: OpenSshOptions = {}): Promise<OpenSsh> {
     'ServerAliveInterval=10',
     'ServerAliveCountMax=3',
     ...(Buffer.byteLength(socket) <= maxSocketPath
-      ? ['ControlMaster=auto', `ControlPath=${quoteForSsh(socket)}`, 'ControlPersist=60']
+      ? ['ControlMaster=auto', `ControlPath=${quoteForSsh(socket)}`, `ControlPersist=${sharedForSeconds}`]
       : []),
   ]
 

@@ -77,6 +77,11 @@ export function isHttpUrl(text: string): boolean {
   return scheme === 'http' || scheme === 'https'
 }
 
+/** Whether the repository is reached over SSH: `ssh://`, `git+ssh://`, `host:path`. */
+export function isSshUrl(text: string): boolean {
+  return /ssh/.test(readRemoteUrl(text)?.scheme ?? '')
+}
+
 /** Drop the user and password of every URL with a scheme in a text; the user of an `ssh://` URL stays. */
 export function withoutUserInfo(text: string): string {
   return text.replace(
