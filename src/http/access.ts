@@ -17,6 +17,8 @@ export interface Caller {
   /** our own end of the connection */
   localAddress: string | undefined
   authorization: string | undefined
+  /** the name that the client asks for, with its port */
+  host: string | undefined
   origin: string | undefined
 }
 
@@ -47,11 +49,13 @@ export function checkAccess(auth: ApiAuth, caller: Caller): FluxError | undefine
         '--api-auth=token.',
     })
   }
-  if (caller.origin !== undefined) {
+  if (caller.origin !== undefined || isPublicName(caller.host)) {
     return new FluxError('API_NOT_EXPOSED', {
       what: 'API not exposed to web pages',
-      why: 'The request comes from a page in a browser, which could be any page while a port-forward is open.',
-      next: 'Use fluxctl. To serve browsers, start fluxd with --api-auth=token.',
+      why:
+        'The request comes from a page in a browser, or asks for a host name that a page could take for its own: any ' +
+        'page could, while a port-forward is open.',
+      next: 'Use fluxctl, or ask for localhost. To serve browsers, start fluxd with --api-auth=token.',
     })
   }
   return undefined
@@ -60,6 +64,15 @@ export function checkAccess(auth: ApiAuth, caller: Caller): FluxError | undefine
 function isLoopback(address = ''): boolean {
   const plain = address.toLowerCase().replace(/^::ffff:/, '')
   return plain === '::1' || plain.startsWith('127.')
+}
+
+/**
+ * Whether a `Host` is a name that anybody could own. A page may make its own name stand for this machine, and a browser
+ * then reads from us without an `Origin`; addresses and names without a dot can't be had that way.
+ */
+function isPublicName(host = ''): boolean {
+  const name = host.replace(/:\d*$/, '')
+  return /[^\d.]/.test(name) && name.includes('.') && !name.startsWith('[')
 }
 
 /** Compare in a time that tells nothing of either. */

@@ -45,13 +45,14 @@ export function createApiServer({ routes, auth, metrics, exposeMetrics, log }: A
   app.addHook('onRequest', async (request, reply) => {
     // Go's clients send none and scripts send any: the body is what the route reads it as
     delete request.raw.headers['content-type']
-    const { authorization, origin } = request.headers
+    const { authorization, host, origin } = request.headers
     const { localAddress } = request.socket
     const refusal = checkAccess(auth, {
       method: request.method,
       path: pathOf(request),
       localAddress,
       authorization,
+      host,
       origin,
     })
     if (refusal) throw refusal

@@ -6,6 +6,7 @@ const caller: Caller = {
   path: '/api/flux/v6/services',
   localAddress: '10.244.0.7',
   authorization: undefined,
+  host: 'localhost:3030',
   origin: undefined,
 }
 const loopback: ApiAuth = { mode: 'loopback' }
@@ -53,6 +54,26 @@ test.each<{ what: string; auth: ApiAuth; from: Partial<Caller>; code: string | u
     auth: loopback,
     from: { method: 'POST', localAddress: '127.0.0.1', origin: 'https://example.com' },
     code: 'API_NOT_EXPOSED',
+  },
+  {
+    what: 'a web page whose name was made to stand for this machine',
+    auth: loopback,
+    from: { localAddress: '127.0.0.1', host: 'rebound.example.com:3030' },
+    code: 'API_NOT_EXPOSED',
+  },
+  ...['127.0.0.1:3030', '[::1]:3030', 'localhost', 'LOCALHOST:8080', 'flux', 'flux:3030', '', undefined].map(
+    (host) => ({
+      what: `a side-car that asks for ${host}`,
+      auth: loopback,
+      from: { localAddress: '127.0.0.1', host },
+      code: undefined,
+    }),
+  ),
+  {
+    what: 'any name with a token',
+    auth: token,
+    from: { host: 'flux.example.com', authorization: 'Scope-Probe token=abc' },
+    code: undefined,
   },
   {
     what: 'the right token',
