@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readNote } from '../api/note.ts'
+import { digestOfUpdate, requestIdReused } from '../api/request-id.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
 import { addsAutomation } from '../core/update/plan.ts'
 import type { JobStatus } from '../core/update/result.ts'
@@ -9,18 +10,29 @@ import type { GitMirror } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
-import type { Queue } from '../runtime/queue.ts'
+import type { Lane, Queue } from '../runtime/queue.ts'
+import type { Asked, Ending, Outcome, Publisher } from './publisher.ts'
 import type { Repository } from './repository.ts'
+import { findCommitOf } from './requests.ts'
 import { failureFields } from './tell.ts'
-import type { Outcome, Updater } from './updates.ts'
+import type { Updater } from './updates.ts'
 
 /**
  * Updates that wait, run, or have run. What waits or runs is in memory and lost with the process; what made a commit
- * is found again by the note on it. Follows `spec/flux-v1/release.md` §2.
+ * is found again by the note on it. Jobs that wait together are done together: see `publisher.ts`.
+ *
+ * A request that brought an id of its own and is sent again gets the job that it got before, as long as that hasn't
+ * failed, or the one by whose commit Git knows it. Follows `spec/flux-v1/release.md` §2.
  */
 export interface Jobs {
-  /** Put an update in line. @returns the job's ID */
-  submit(update: UpdateSpec): string
+  /**
+   * Put an update in line.
+   *
+   * @param requestId the request's own
+   * @returns ID of the job, or of that which the same request got before
+   * @throws FluxError `REQUEST_ID_REUSED`
+   */
+  submit(update: UpdateSpec, requestId?: string): Promise<string>
   /** Put an update in line, and wait until it has ended, one way or the other. */
   complete(update: UpdateSpec): Promise<void>
   /** Plan an update now. @returns ID of a job that is done @throws FluxError what planning fails with */
@@ -32,6 +44,7 @@ export interface Jobs {
 export interface JobsOptions {
   queue: Queue
   updater: Updater
+  publisher: Publisher
   repository: Repository
   /** told when a job made a commit, with its time */
   onCommit(update: UpdateSpec, outcome: Outcome, startedAt: Date): Promise<void>
@@ -44,13 +57,24 @@ export interface JobsOptions {
   metrics: Metrics
 }
 
+/** A job that waits or runs. */
+interface Job extends Asked {
+  lane: Lane
+  queuedMs: number
+  /** from its turn on */
+  started?: { at: Date; ms: number }
+  ended(): void
+}
+
 const keptJobs = 100
 
 export function createJobs(options: JobsOptions): Jobs {
-  const { queue, updater, repository, clock, metrics } = options
+  const { queue, updater, publisher, repository, clock, metrics } = options
   const log = options.log.with({ component: 'sync-loop' })
   const statuses = new Map<string, JobStatus>()
-  let waiting = 0
+  const waiting = new Set<Job>()
+  /** by request id: what it is bound to, and the job that it got */
+  const requests = new Map<string, { digest: string; job: Promise<string> }>()
 
   const keep = (id: string, status: JobStatus) => {
     statuses.set(id, status)
@@ -60,51 +84,117 @@ export function createJobs(options: JobsOptions): Jobs {
     }
   }
 
-  const run = async (id: string, update: UpdateSpec, signal: AbortSignal): Promise<void> => {
-    keep(id, { state: 'running', error: '' })
-    log.write({ jobID: id, state: 'in-progress' })
-    const startedAt = clock.now()
-    const startedMs = clock.monotonicMs()
-    const limit = AbortSignal.timeout(options.timeoutMs)
-    try {
-      const outcome = await updater.execute(update, id, AbortSignal.any([signal, limit]))
-      if (outcome.revision) log.write({ jobID: id, revision: outcome.revision })
-      if (outcome.revision && update.type !== 'sync') await options.onCommit(update, outcome, startedAt)
-      keep(id, {
-        state: 'succeeded',
-        error: '',
-        ...(outcome.revision && { revision: outcome.revision }),
-        ...(update.type !== 'sync' && { spec: update, result: outcome.result }),
-      })
-      log.write({ jobID: id, state: 'done', success: true })
-      if (update.type === 'policy' && addsAutomation(update.spec)) options.onAutomated()
-      metrics.observeJob({ success: true, durationMs: clock.monotonicMs() - startedMs })
-    } catch (caught) {
-      const thrown = limit.aborted && !(caught instanceof FluxError) ? jobTimeout(options.timeoutMs) : caught
-      keep(id, failed(update, thrown))
-      log.write({ jobID: id, state: 'done', success: false, ...failureFields(thrown) })
-      metrics.observeJob({ success: false, durationMs: clock.monotonicMs() - startedMs })
-    }
+  const leaveLine = (job: Job): boolean => {
+    const waited = waiting.delete(job)
+    metrics.setQueueLength(waiting.size)
+    return waited
   }
 
-  const enqueue = (update: UpdateSpec) => {
+  /** Everything that waits in a lane: from now on it runs. */
+  const take = (lane: Lane): Job[] => {
+    const taken = [...waiting].filter((job) => job.lane === lane)
+    for (const job of taken) {
+      leaveLine(job)
+      job.started = { at: clock.now(), ms: clock.monotonicMs() }
+      metrics.observeQueueWait(job.started.ms - job.queuedMs)
+      keep(job.jobId, { state: 'running', error: '' })
+      log.write({ jobID: job.jobId, state: 'in-progress' })
+    }
+    return taken
+  }
+
+  const succeed = async ({ jobId, update }: Job, outcome: Outcome, startedAt: Date): Promise<void> => {
+    const { revision, result, repeated } = outcome
+    if (revision) log.write({ jobID: jobId, revision })
+    if (revision && update.type !== 'sync' && !repeated) await options.onCommit(update, outcome, startedAt)
+    keep(jobId, {
+      state: 'succeeded',
+      error: '',
+      ...(revision && { revision }),
+      ...(update.type !== 'sync' && { spec: update, result }),
+    })
+    log.write({ jobID: jobId, state: 'done', success: true })
+    if (update.type === 'policy' && addsAutomation(update.spec)) options.onAutomated()
+  }
+
+  const fail = ({ jobId, update }: Job, caught: unknown): void => {
+    const timedOut = caught instanceof Error && caught.name === 'TimeoutError'
+    const thrown = timedOut ? jobTimeout(options.timeoutMs) : caught
+    keep(jobId, failed(update, thrown))
+    log.write({ jobID: jobId, state: 'done', success: false, ...failureFields(thrown) })
+  }
+
+  const settle = async (job: Job, ending: Ending): Promise<void> => {
+    const { at, ms } = job.started ?? { at: clock.now(), ms: clock.monotonicMs() }
+    const success = 'outcome' in ending
+    if (success) await succeed(job, ending.outcome, at).catch((thrown: unknown) => fail(job, thrown))
+    else fail(job, ending.thrown)
+    metrics.observeJob({ success, durationMs: clock.monotonicMs() - ms })
+    job.ended()
+  }
+
+  /** @returns the job's ID, and when it has ended, one way or the other */
+  const enqueue = (update: UpdateSpec, requestId?: string): { id: string; ended: Promise<void> } => {
     const id = newJobId()
-    const queuedMs = clock.monotonicMs()
-    keep(id, { state: 'queued', error: '' })
-    metrics.setQueueLength(++waiting)
     const lane = update.type === 'auto' ? 'automation' : 'people'
-    const ended = queue
-      .run(lane, async ({ signal }) => {
-        metrics.setQueueLength(--waiting)
-        metrics.observeQueueWait(clock.monotonicMs() - queuedMs)
-        await run(id, update, signal)
-      })
-      .catch((thrown) => keep(id, failed(update, thrown)))
+    const ended = new Promise<void>((resolve) => {
+      const job: Job = {
+        update,
+        jobId: id,
+        requestId,
+        lane,
+        queuedMs: clock.monotonicMs(),
+        ended: resolve,
+      }
+      waiting.add(job)
+      metrics.setQueueLength(waiting.size)
+      keep(id, { state: 'queued', error: '' })
+      // whoever's turn comes first takes along those that wait behind
+      const batch = {
+        take: () => take(lane),
+        settle: (asked: Asked, ending: Ending) => settle(asked as Job, ending),
+      }
+      queue
+        .run(lane, ({ signal }) => publisher.run(batch, signal))
+        .catch((thrown: unknown) => (leaveLine(job) ? settle(job, { thrown }) : undefined))
+    })
     return { id, ended }
   }
 
+  /** The job of a request that this process doesn't know: the one that made its commit, or a new one. */
+  const findOrEnqueue = async (update: UpdateSpec, requestId: string): Promise<string> => {
+    const head = repository.head()
+    const made =
+      repository.status().state === 'ready' && head
+        ? await findCommitOf({ requestId, update }, repository.ready(), head)
+        : undefined
+    return made?.note ? made.note.jobId : enqueue(update, requestId).id
+  }
+
+  const submit = async (update: UpdateSpec, requestId: string): Promise<string> => {
+    const digest = digestOfUpdate(update)
+    for (;;) {
+      const known = requests.get(requestId)
+      if (known && known.digest !== digest) throw requestIdReused(requestId)
+      const id = await known?.job
+      if (id !== undefined && isAnswer(statuses.get(id))) return id
+      if (requests.get(requestId) !== known) continue // another repeat was quicker
+      const job = findOrEnqueue(update, requestId)
+      requests.set(requestId, { digest, job })
+      for (const old of requests.keys()) {
+        if (requests.size <= keptJobs) break
+        requests.delete(old)
+      }
+      return job.catch((thrown: unknown) => {
+        requests.delete(requestId)
+        throw thrown
+      })
+    }
+  }
+
   return {
-    submit: (update) => enqueue(update).id,
+    submit: async (update, requestId) =>
+      requestId === undefined ? enqueue(update).id : submit(update, requestId),
     complete: (update) => enqueue(update).ended,
 
     async plan(update) {
@@ -165,6 +255,11 @@ function jobTimeout(timeoutMs: number): FluxError {
     why: 'Git, a registry or the cluster was too slow.',
     next: 'Ask again: what was not pushed did not happen. --sync-timeout sets the limit.',
   })
+}
+
+/** A job that is on its way or done answers its request; one that failed, or that nobody knows, doesn't. */
+function isAnswer(status: JobStatus | undefined): boolean {
+  return status !== undefined && status.state !== 'failed'
 }
 
 /** What a policy job knows of its workloads goes with its failure, as v1 has it. */

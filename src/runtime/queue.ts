@@ -1,5 +1,3 @@
-import type { Clock } from '../ports/clock.ts'
-
 /**
  * One task at a time, the more urgent lane first, in each lane the first to come. A running task can let more
  * urgent ones pass between its stages.
@@ -31,20 +29,14 @@ export interface Queue {
 export interface QueueOptions {
   /** Waiting tasks are turned away when it is aborted, and the running one is told. */
   signal: AbortSignal
-  clock: Clock
-  /** called when a task joins or leaves a lane, with how many wait there now */
-  onLength?(lane: Lane, length: number): void
-  /** called when a task's turn has come */
-  onTurn?(lane: Lane, waitedMs: number): void
 }
 
 interface Waiting {
   run(turn: Turn): Promise<void>
   reject(reason: unknown): void
-  sinceMs: number
 }
 
-export function createQueue({ signal, clock, onLength, onTurn }: QueueOptions): Queue {
+export function createQueue({ signal }: QueueOptions): Queue {
   const waiting: Record<Lane, Waiting[]> = { people: [], automation: [], passes: [] }
   let working: Promise<void> | undefined
 
@@ -58,8 +50,6 @@ export function createQueue({ signal, clock, onLength, onTurn }: QueueOptions): 
         if (count === lanes.length) working = undefined
         return
       }
-      onLength?.(lane, waiting[lane].length)
-      onTurn?.(lane, clock.monotonicMs() - next.sinceMs)
       await next.run({ signal, giveWay: () => drain(lanes.indexOf(lane)) })
     }
   }
@@ -67,7 +57,6 @@ export function createQueue({ signal, clock, onLength, onTurn }: QueueOptions): 
   signal.addEventListener('abort', () => {
     for (const lane of lanes) {
       for (const task of waiting[lane].splice(0)) task.reject(signal.reason)
-      onLength?.(lane, 0)
     }
   })
 
@@ -85,9 +74,7 @@ export function createQueue({ signal, clock, onLength, onTurn }: QueueOptions): 
             }
           },
           reject,
-          sinceMs: clock.monotonicMs(),
         })
-        onLength?.(lane, waiting[lane].length)
         // not at once, so that of tasks that come together the most urgent is first
         working ??= Promise.resolve().then(() => drain(lanes.length))
       }),

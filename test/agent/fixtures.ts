@@ -132,9 +132,14 @@ export interface WorldAgent extends AsyncDisposable {
   /** lines of the log, without the time */
   readonly log: readonly string[]
   /** Send a request; JSON where there is some. */
-  ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: JsonValue }>
-  /** Put an update in line. @returns the job's ID */
-  submit(spec: unknown): Promise<string>
+  ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<{ status: number; body: JsonValue }>
+  /** Put an update in line, under the request's own id where it has one. @returns the job's ID */
+  submit(spec: unknown, requestId?: string): Promise<string>
   /** Wait for a job. @returns its last status */
   finished(id: string): Promise<JsonValue>
   /** Have an update done. @returns the job's last status */
@@ -202,17 +207,18 @@ export async function worldAgent(options: {
     await server.close()
     await mirror?.close()
   }
-  const ask = async (method: string, path: string, body?: unknown) => {
+  const ask: WorldAgent['ask'] = async (method, path, body, headers) => {
     const reply = await fetch(`${base}${path}`, {
       method,
-      headers: { accept: 'application/json' },
+      headers: { accept: 'application/json', ...headers },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     const text = await reply.text()
     return { status: reply.status, body: text === '' ? null : (JSON.parse(text) as JsonValue) }
   }
-  const submit = async (spec: unknown) => {
-    const { status, body } = await ask('POST', '/v9/update-manifests', spec)
+  const submit = async (spec: unknown, requestId?: string) => {
+    const headers = requestId === undefined ? {} : { 'flux-request-id': requestId }
+    const { status, body } = await ask('POST', '/v9/update-manifests', spec, headers)
     if (status !== 200) throw new Error(`update refused: ${JSON.stringify(body)}`)
     return String(body)
   }
@@ -312,3 +318,15 @@ spec:
 export function configMap(name: string, value = 'git'): string {
   return `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}, namespace: demo}\ndata: {from: ${value}}\n`
 }
+
+/** Somebody is always faster: moves the branch while a push of fluxd is under way, so many times. */
+export const fasterBy = (times: number) => `
+unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+count=$(cat moved 2>/dev/null || echo 0)
+while read -r old new ref; do
+  if [ "$ref" = refs/heads/main ] && [ "$count" -lt ${times} ]; then
+    count=$((count + 1)); echo "$count" > moved
+    git update-ref refs/heads/main "$(git commit-tree -p refs/heads/main -m "Faster $count" 'refs/heads/main^{tree}')"
+  fi
+done
+exit 0`

@@ -5,6 +5,7 @@ import { startRegistry, type TestRegistry } from '../../src/playground/registry/
 import {
   configMap,
   deployment,
+  fasterBy,
   imageRelease,
   memoryCluster,
   policyUpdate,
@@ -194,18 +195,6 @@ describe('an update that cannot be done leaves the repository as it is', () => {
 /** A hook that refuses pushes to branches; the tags of the write check and the marker may pass. */
 const refuseBranches = (text: string) =>
   `while read -r old new ref; do case $ref in refs/heads/*) echo '${text}' >&2; exit 1;; esac; done`
-
-/** Somebody is always faster: moves the branch while a push of fluxd is under way, so many times. */
-const fasterBy = (times: number) => `
-unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
-count=$(cat moved 2>/dev/null || echo 0)
-while read -r old new ref; do
-  if [ "$ref" = refs/heads/main ] && [ "$count" -lt ${times} ]; then
-    count=$((count + 1)); echo "$count" > moved
-    git update-ref refs/heads/main "$(git commit-tree -p refs/heads/main -m "Faster $count" 'refs/heads/main^{tree}')"
-  fi
-done
-exit 0`
 
 describe('a push', () => {
   test.each([

@@ -1,19 +1,9 @@
 import { expect, test } from 'vitest'
 import { createQueue, type Lane, type Turn } from '../../src/runtime/queue.ts'
-import { manualClock } from '../support/clock.ts'
 
 function makeQueue() {
   const stop = new AbortController()
-  const clock = manualClock()
-  const lengths: string[] = []
-  const waits: string[] = []
-  const queue = createQueue({
-    signal: stop.signal,
-    clock,
-    onLength: (lane, length) => lengths.push(`${lane} ${length}`),
-    onTurn: (lane, waitedMs) => waits.push(`${lane} ${waitedMs}`),
-  })
-  return { queue, stop, clock, lengths, waits }
+  return { queue: createQueue({ signal: stop.signal }), stop }
 }
 
 /** Puts tasks in line that write down their name, and tells the order in which they ran. */
@@ -112,17 +102,4 @@ test('an abort tells the task that runs and turns away those that wait', async (
   await expect(queue.run('people', async () => 'never')).rejects.toThrow('stopping')
   await expect(running).resolves.toBe('ended in good order')
   await queue.idle()
-})
-
-test('tells how many wait, and how long each has waited', async () => {
-  const { queue, clock, lengths, waits } = makeQueue()
-
-  await Promise.all([
-    queue.run('people', () => clock.sleep(500)),
-    queue.run('people', async () => {}),
-    clock.advance(500),
-  ])
-
-  expect(lengths).toEqual(['people 1', 'people 2', 'people 1', 'people 0'])
-  expect(waits).toEqual(['people 0', 'people 500'])
 })

@@ -388,6 +388,15 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
       return readLog(stdout.toString())
     },
 
+    async findCommits({ to, text }) {
+      await treeOf(to)
+      const { stdout } = await run(
+        ['rev-list', '--no-commit-header', '--fixed-strings', `--grep=${text}`, '--format=%H%n%B%x00', to],
+        { access: 'local', maxOutputBytes: maxLogBytes },
+      )
+      return readMessages(stdout.toString())
+    },
+
     async isAncestor(ancestor, revision) {
       if (ancestor === revision) return true
       const { objects } = repository()
@@ -454,6 +463,18 @@ function readLog(text: string): CommitSummary[] {
     .map((line) => {
       const space = line.indexOf(' ')
       return { revision: line.slice(0, space), subject: line.slice(space + 1) }
+    })
+}
+
+/** `hash LF message NUL LF`, again and again. */
+function readMessages(text: string): { revision: Revision; message: string }[] {
+  return text
+    .split('\0')
+    .map((entry) => entry.trimStart())
+    .filter(Boolean)
+    .map((entry) => {
+      const end = entry.indexOf('\n')
+      return { revision: entry.slice(0, end), message: entry.slice(end + 1) }
     })
 }
 
