@@ -115,6 +115,7 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     scope: { include: config.registry.include, exclude: config.registry.exclude },
     useLabels: config.registry.useLabels,
     clock,
+    metrics,
   })
   const keychains = createKeychains({
     cluster,

@@ -6,6 +6,7 @@ import { globMatches } from '../core/policy/glob.ts'
 import type { ListingState } from '../core/update/automation.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ImageStore } from '../ports/image-store.ts'
+import type { Metrics } from '../ports/metrics.ts'
 import type { ImageFacts, Keychain } from '../ports/registry.ts'
 
 /**
@@ -42,6 +43,8 @@ export interface ImageCatalogOptions {
   /** globs on canonical names: labels of these images say when they were made */
   useLabels: readonly string[]
   clock: Clock
+  /** times each look into what is known */
+  metrics: Pick<Metrics, 'observeImageLookup'>
 }
 
 /** A list of tags that is older than this may lack something. */
@@ -53,27 +56,36 @@ export function createImageCatalog({
   scope,
   useLabels,
   clock,
+  metrics,
 }: ImageCatalogOptions): ImageCatalog {
   const isWatched = (like: ImageRef) => !disabled && isScanned(canonicalName(like), scope)
+
+  const readImages = (like: ImageRef): ImageInfo[] | undefined => {
+    const name = canonicalName(like)
+    const repository = isWatched(like) ? store.getRepository(name) : undefined
+    if (repository?.listedAtMs === undefined) return undefined
+    const { registry, repository: path } = like
+    const byLabel = useLabels.some((glob) => globMatches(glob, name))
+    const images: ImageInfo[] = []
+    for (const [tag, { digest, fetchedAtMs }] of store.listTags(name)) {
+      const facts = digest === undefined ? undefined : store.getFacts(digest)
+      images.push({
+        ...(facts ? (byLabel ? datedByLabel(facts) : facts) : { labels: {} }),
+        ...(facts && fetchedAtMs !== undefined && { lastFetchedAt: new Date(fetchedAtMs) }),
+        ref: { ...(registry !== undefined && { registry }), repository: path, tag },
+      })
+    }
+    return images
+  }
 
   return {
     isScanned: isWatched,
 
     images(like) {
-      const name = canonicalName(like)
-      const repository = isWatched(like) ? store.getRepository(name) : undefined
-      if (repository?.listedAtMs === undefined) return undefined
-      const { registry, repository: path } = like
-      const byLabel = useLabels.some((glob) => globMatches(glob, name))
-      const images: ImageInfo[] = []
-      for (const [tag, { digest, fetchedAtMs }] of store.listTags(name)) {
-        const facts = digest === undefined ? undefined : store.getFacts(digest)
-        images.push({
-          ...(facts ? (byLabel ? datedByLabel(facts) : facts) : { labels: {} }),
-          ...(facts && fetchedAtMs !== undefined && { lastFetchedAt: new Date(fetchedAtMs) }),
-          ref: { ...(registry !== undefined && { registry }), repository: path, tag },
-        })
-      }
+      const startedMs = clock.monotonicMs()
+      const images = readImages(like)
+      const durationMs = clock.monotonicMs() - startedMs
+      metrics.observeImageLookup({ success: images !== undefined, durationMs })
       return images
     },
 
