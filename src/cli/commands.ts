@@ -1,3 +1,4 @@
+import { similarNames } from '../core/similar.ts'
 import type { Command } from './command.ts'
 
 /** A row of the command tree; only a command that is named, or asked help for, is loaded. */
@@ -86,22 +87,8 @@ export function findCommand(word: string): CommandEntry | undefined {
 
 /** Names that a mistyped word may have meant: up to two letters wrong, or its beginning. */
 export function similarCommands(word: string): string[] {
-  const typed = word.toLowerCase()
-  return commands
-    .map(({ name }) => name)
-    .filter((name) => name.startsWith(typed) || editDistance(name, typed) <= 2)
-}
-
-/** How many letters to add, drop or change (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+  return similarNames(
+    word,
+    commands.map(({ name }) => name),
+  )
 }

@@ -45,7 +45,7 @@ const outcomeCodes: Record<Outcome, { v1: number; full: number }> = {
  * Failures whose whole text scripts know from v1. The advice that we have beside it is for people: it is printed on a
  * terminal only.
  */
-const knownFromV1 = new Set<ErrorCode>(['IMAGE_REF_INVALID', 'RESOURCE_ID_INVALID'])
+const knownFromV1 = new Set<ErrorCode>(['FLAG_INVALID', 'IMAGE_REF_INVALID', 'RESOURCE_ID_INVALID'])
 
 export function endWith(outcome: Outcome, { fullTable }: Ending): number {
   return outcomeCodes[outcome][fullTable ? 'full' : 'v1']

@@ -1,4 +1,5 @@
 import { FluxError } from '../core/errors.ts'
+import { similarNames } from '../core/similar.ts'
 
 /**
  * Command line flags with the meaning of Go's pflag, which scripts written for Flux v1 count on: `--flag=value`,
@@ -109,7 +110,7 @@ export function parseFlags<const F extends readonly Flag[]>(
       const [name, value] = cut(word.slice(2))
       if (name === '' || name.startsWith('-')) throw invalid(`bad flag syntax: ${word}`)
       const flag = flags.find((candidate) => candidate.name === name)
-      if (!flag) throw invalid(`unknown flag: --${name}`)
+      if (!flag) throw unknownFlag(name, flags)
       set(flag, value ?? impliedValue(flag) ?? nextArgument(word))
     } else {
       let letters = word.slice(1)
@@ -343,6 +344,20 @@ function cut(text: string): [string, string | undefined] {
 
 function camelCase(name: string): string {
   return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function unknownFlag(name: string, flags: readonly Flag[]): FluxError {
+  const shown = flags.filter(({ hidden, deprecated }) => !hidden && !deprecated)
+  const similar = similarNames(
+    name,
+    shown.map((flag) => flag.name),
+  )
+  const what = `unknown flag: --${name}`
+  if (similar.length === 0) return invalid(what)
+  return new FluxError('FLAG_INVALID', {
+    what,
+    next: `Did you mean ${similar.map((other) => `--${other}`).join(' or ')}?`,
+  })
 }
 
 function invalid(what: string): FluxError {

@@ -231,3 +231,14 @@ test('lists come back from CSV as they went in', () => {
 test('quotes as Go does', () => {
   expect(quote('a"b\\c\n\x1b\u202e\u{e0001}é')).toBe('"a\\"b\\\\c\\n\\x1b\\u202e\\U000e0001é"')
 })
+
+test('a flag that nobody knows is answered with the one that was meant', () => {
+  const flags = [
+    { name: 'workload', type: 'string', summary: '' },
+    { name: 'wordload', type: 'string', deprecated: 'use --workload', summary: '' },
+  ] as const
+
+  expect(() => parseFlags(flags, ['--workloat=x'])).toThrow(
+    expect.objectContaining({ message: 'unknown flag: --workloat', next: 'Did you mean --workload?' }),
+  )
+})

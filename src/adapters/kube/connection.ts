@@ -152,6 +152,6 @@ function missingKubeconfig({ contexts, currentContext }: Kubeconfig, files: stri
     next:
       currentContext === '' && contexts.size > 0
         ? `No context is current. Choose one with --context: ${[...contexts.keys()].sort().join(', ')}.`
-        : 'Set KUBECONFIG to a kubeconfig file, or give --url to reach fluxd without one.',
+        : 'Set KUBECONFIG to a kubeconfig file. Where the API of fluxd is reached without Kubernetes, give fluxctl its --url.',
   })
 }
