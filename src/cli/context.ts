@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { FluxError } from '../core/errors.ts'
+import { withoutUserInfo } from '../core/git/remote-url.ts'
 import type { KubeAccess, PodSummary } from '../ports/agent-access.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fluxd } from '../ports/fluxd.ts'
@@ -63,7 +64,9 @@ export function createContext({ io, signal, settings, neighbours }: ContextOptio
     if (url !== '') {
       const sendToken = token !== '' && isSafeForToken(url)
       if (token !== '' && !sendToken)
-        io.say(`Warning: the token is not sent, since ${url} is neither HTTPS nor this machine`)
+        io.say(
+          `Warning: the token is not sent, since ${withoutUserInfo(url)} is neither HTTPS nor this machine`,
+        )
       return { fluxd: await neighbours.connect({ url, ...(sendToken && { token }), signal }) }
     }
     if (token !== '') io.say('Warning: the token is not sent, since no --url is given')

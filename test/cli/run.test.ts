@@ -103,6 +103,13 @@ describe('reaches fluxd', () => {
         'Warning: the token is not sent, since http://flux.example.com/api/flux is neither HTTPS nor this machine\n',
     },
     {
+      why: 'not over plain HTTP, told without the password of the URL',
+      argv: ['--url=http://ann:pw@flux.example.com/api/flux', '--token=t'],
+      sent: undefined,
+      warns:
+        'Warning: the token is not sent, since http://flux.example.com/api/flux is neither HTTPS nor this machine\n',
+    },
+    {
       why: 'not through a port-forward',
       argv: ['--token=t'],
       sent: undefined,

@@ -73,6 +73,8 @@ export function createFluxdClient(options: FluxdClientOptions): Fluxd {
 }
 
 const succeeded = new Set([200, 201, 202, 204])
+/** some 400,000 images in a list; whoever answers may be a stranger */
+const maxReplyBytes = 128 * 1024 * 1024
 
 /** @returns the body of a successful answer */
 async function call(
@@ -92,7 +94,7 @@ async function call(
     if (cause instanceof FluxError) throw cause
     const verb = method.charAt(0) + method.slice(1).toLowerCase()
     throw new FluxError('FLUXD_UNREACHABLE', {
-      what: `executing HTTP request: executing HTTP request: ${verb} "${href}": ${goTransportError(cause, href)}`,
+      what: `executing HTTP request: executing HTTP request: ${verb} "${withoutPassword(href)}": ${goTransportError(cause, href)}`,
       cause,
     })
   }
@@ -135,10 +137,26 @@ function connectorOf(open: () => Promise<Duplex>): NonNullable<RequestOptions['c
   }
 }
 
+/** @throws FluxError `FLUXD_REPLY_INVALID` where there is no end of it */
 async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
-  for await (const chunk of response) chunks.push(chunk as Buffer)
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxReplyBytes) {
+      throw new FluxError('FLUXD_REPLY_INVALID', {
+        what: `decoding response from server: it is larger than ${maxReplyBytes / 1024 / 1024} MiB`,
+        next: 'Ask for less at once: one namespace, or one workload.',
+      })
+    }
+    chunks.push(chunk)
+  }
   return Buffer.concat(chunks).toString()
+}
+
+/** As Go shows it. */
+function withoutPassword(href: string): string {
+  return href.replace(/^([^/]*\/\/[^/?#:]*):[^/?#]*@/, '$1:***@')
 }
 
 /** What an answer that isn't a success means. */

@@ -193,7 +193,32 @@ describe('an answer that cannot be read', () => {
   })
 })
 
+test('an answer without end is cut off', { timeout: 20_000 }, async () => {
+  const chunk = Buffer.alloc(1 << 20, ' ')
+  await using server = await serve((_, response) => {
+    response.writeHead(200, { 'Content-Type': json })
+    const pour = () => {
+      while (!response.destroyed && response.write(chunk));
+    }
+    response.on('drain', pour)
+    pour()
+  })
+
+  await expect(createFluxdClient(server).listWorkloads(all)).rejects.toMatchObject({
+    code: 'FLUXD_REPLY_INVALID',
+    what: 'decoding response from server: it is larger than 128 MiB',
+  })
+})
+
 describe('no answer', () => {
+  test('is told without the password of the URL', async () => {
+    const fluxd = createFluxdClient({ url: 'http://ann:s3cr:et@nosuch.invalid/api/flux' })
+
+    const failure: unknown = await fluxd.listWorkloads(all).catch((error: unknown) => error)
+
+    expect(failure).toMatchObject({ what: expect.stringContaining('"http://ann:***@nosuch.invalid/') })
+  })
+
   test.each<[url: string, why: string]>([
     ['gopher://127.0.0.1/api/flux', 'unsupported protocol scheme "gopher"'],
     ['flux.example.com', 'unsupported protocol scheme ""'],
