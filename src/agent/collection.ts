@@ -55,6 +55,8 @@ export interface CollectionOptions<T> {
 
 const relistMs = 30_000
 const maxBackoffMs = 30_000
+/** After so many failures in a row, a quarter of a minute, a refusal is for good. */
+const refusalsBelieved = 5
 /** A server that ends watches sooner than this is not asked again at once. */
 const shortWatchMs = 1_000
 
@@ -105,16 +107,16 @@ export function followCollection<T extends { live: LiveObject }>(
   const followScope = async (namespace: string | undefined, listed: () => void): Promise<void> => {
     let failures = 0
     let from: string | undefined
+    let openedMs = Number.POSITIVE_INFINITY
     while (!signal.aborted) {
       try {
         if (from === undefined) {
           from = await listScope(namespace)
           healthyScopes.add(namespace)
-          failures = 0
           listed()
         }
         const scope = namespace === undefined ? {} : { namespace }
-        const openedMs = clock.monotonicMs()
+        openedMs = clock.monotonicMs()
         for await (const event of cluster.watch(type, {
           metadataOnly: options.metadataOnly,
           resourceVersion: from,
@@ -133,12 +135,16 @@ export function followCollection<T extends { live: LiveObject }>(
         if (signal.aborted) return
         healthyScopes.delete(namespace)
         const code = thrown instanceof FluxError ? thrown.code : undefined
-        const refused = code === 'CLUSTER_FORBIDDEN' || code === 'APPLY_KIND_UNKNOWN'
+        if (clock.monotonicMs() - openedMs >= shortWatchMs) failures = 0
+        openedMs = Number.POSITIVE_INFINITY
+        const forbidden = code === 'CLUSTER_FORBIDDEN' || code === 'APPLY_KIND_UNKNOWN'
+        if (forbidden) listed()
+        // an API server that has just started forbids everything for a moment
+        const refused = forbidden && failures >= refusalsBelieved
         if (refused) {
           // what we may not see has nothing to tell: it doesn't keep the rest from being trusted
           if (from === undefined) forget(namespace, () => true)
           healthyScopes.add(namespace)
-          listed()
         }
         if (code !== 'CLUSTER_WATCH_EXPIRED') {
           if (failures === 0) log.write({ component: 'cluster', watch: type.plural, err: messageOf(thrown) })

@@ -154,11 +154,29 @@ describe('a followed collection', () => {
     const { clock, asked, collection } = follow({ listFault: 'CLUSTER_FORBIDDEN' })
     await clock.advance(0)
     await collection.listed
-    expect(collection.healthy()).toBe(true)
+    expect(collection.healthy()).toBe(false)
 
-    await clock.advance(30_000)
-    expect(asked.length).toBeGreaterThanOrEqual(2)
-    expect(asked.length).toBeLessThanOrEqual(3)
+    await clock.advance(20_000)
+    expect(collection.healthy()).toBe(true)
+    const before = asked.length
+    await clock.advance(60_000)
+    expect(asked.length - before).toBeGreaterThanOrEqual(2)
+    expect(asked.length - before).toBeLessThanOrEqual(4)
+  })
+
+  test('that is forbidden for a moment, as by an API server that has just started, is soon seen again', async () => {
+    const { clock, collection, server, send } = follow()
+    await clock.advance(0)
+    server.listFault = 'CLUSTER_FORBIDDEN'
+    await send({ fault: 'CLUSTER_UNREACHABLE' })
+    await clock.advance(2_000)
+    expect(collection.healthy()).toBe(false)
+    expect(collection.objects.size).toBe(1)
+
+    server.listFault = undefined
+    await clock.advance(4_000)
+
+    expect(collection.healthy()).toBe(true)
   })
 
   test('whose right to list is taken away has no objects any more', async () => {
@@ -174,15 +192,19 @@ describe('a followed collection', () => {
   })
 
   test('that may be listed but not watched is listed every half minute', async () => {
-    const { clock, asked, versions, server, send } = follow()
+    const { clock, asked, collection, versions, server, send } = follow()
     await clock.advance(0)
     server.objects = [object('web', 70)]
-    await send({ fault: 'CLUSTER_FORBIDDEN' })
-
-    await clock.advance(30_000)
-
-    expect(asked.filter((request) => request === 'list')).toHaveLength(2)
+    await send(...Array<Step>(20).fill({ fault: 'CLUSTER_FORBIDDEN' }))
+    await clock.advance(20_000)
     expect(versions()).toEqual({ 'demo/web': 70 })
+    expect(collection.healthy()).toBe(true)
+
+    const before = asked.filter((request) => request === 'list').length
+    await clock.advance(60_000)
+    const after = asked.filter((request) => request === 'list').length
+    expect(after - before).toBeGreaterThanOrEqual(2)
+    expect(after - before).toBeLessThanOrEqual(4)
   })
 
   test('is healthy only when every namespace is', async () => {

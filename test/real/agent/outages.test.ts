@@ -18,7 +18,7 @@ import { configMap, createAccount, deployment, readObject } from './fixtures.ts'
 const fetched = (agent: FluxdProcess) => fluxctl(['sync', '--url', agent.url])
 
 describe.skipIf(controlPlaneAssets() === undefined)('an API server of its own', () => {
-  test('is missed and found again, with a new token', async () => {
+  test('is missed and found again, with a new token', { timeout: 120_000 }, async () => {
     await using plane = await startControlPlane()
     await request(plane, 'POST', '/api/v1/namespaces', { metadata: { name: 'demo' } })
     await using account = await createAccount(plane, 'demo')
