@@ -87,7 +87,7 @@ export function isRefusedShape(body: JsonObject): boolean {
 
 /** What server-side apply says about a value or field that the schema doesn't have. */
 function isSchemaProblem(what: string): boolean {
-  return /failed to create (manager|typed)|field not declared in schema|expected (map|list|string|numeric|boolean)/.test(
+  return /failed to (create (manager|typed)|convert new object)|field not declared in schema|expected (map|list|string|numeric|boolean)/.test(
     what,
   )
 }
@@ -169,8 +169,13 @@ function unavailable(what: string, status: number): FluxError {
 function messageOf(status: number, body: JsonObject): string {
   const message = body['message']
   return typeof message === 'string' && message !== ''
-    ? message
+    ? withoutSecret(message)
     : `the Kubernetes API answered with ${status}`
+}
+
+/** A value of a Secret that has the wrong type is quoted to us; it must not get into logs and events. */
+function withoutSecret(message: string): string {
+  return message.includes('Kind=Secret)') ? message.replace(/, got &.*$/s, ', got ***') : message
 }
 
 function causesOf(body: JsonObject): JsonObject[] {

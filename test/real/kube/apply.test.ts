@@ -390,6 +390,34 @@ describe('a refusal', () => {
     })
   }
 
+  const badSecrets: { name: string; fields: JsonObject; says: RegExp }[] = [
+    {
+      name: 'a number',
+      fields: { stringData: { pin: 987654321 } },
+      says: /\.stringData\.pin: expected string, got \*\*\*$/,
+    },
+    {
+      name: 'a list',
+      fields: { data: { a: ['hunter2\n  .b: 987654321'] } },
+      says: /\.data\.a: expected string, got \*\*\*$/,
+    },
+    { name: 'plain text as data', fields: { data: 'hunter2' }, says: /\.data: expected map, got \*\*\*$/ },
+    { name: 'data that is not base64', fields: { data: { a: 'hunter2!' } }, says: /illegal base64 data/ },
+  ]
+
+  for (const { name, fields, says } of badSecrets) {
+    test(`of a Secret with ${name} does not tell its values`, async ({ plane, namespace }) => {
+      await using kube = await connect(plane.kubeconfig)
+      const key = await kube.key('v1', 'Secret', namespace, 'pin')
+      const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pin' }, ...fields }
+
+      const error = await kube.cluster.apply(key, secret).catch((error: unknown) => error)
+
+      expect(error).toMatchObject({ code: 'APPLY_INVALID', message: expect.stringMatching(says) })
+      expect(error).toMatchObject({ help: expect.not.stringMatching(/hunter2|987654321/) })
+    })
+  }
+
   test('for want of a namespace names it', async ({ plane }) => {
     await using kube = await connect(plane.kubeconfig)
     const key = await kube.key('v1', 'ConfigMap', 'nowhere', 'settings')
