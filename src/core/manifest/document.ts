@@ -65,6 +65,8 @@ interface ManifestPlace {
 
 const maxFileBytes = 4 * 1024 * 1024
 const maxDocumentBytes = 3 * 1024 * 1024
+/** each takes its time, so that a file of nothing but `---` would stop everything else for a minute */
+const maxDocuments = 20_000
 
 /** Read a file. Never throws: what is wrong with it stands in its `faults`. */
 export function parseManifestFile(path: string, content: string | Uint8Array): ManifestFile {
@@ -96,7 +98,15 @@ export function parseManifestFile(path: string, content: string | Uint8Array): M
     const { line, column } = lines.at(offset)
     return `${line}:${column}`
   }
-  for (const part of splitStream(text)) {
+  const parts = splitStream(text)
+  if (parts.length > maxDocuments) {
+    fault('MANIFEST_TOO_MANY', '1:1', {
+      what: `the file has more than ${maxDocuments} documents`,
+      next: 'Split it, or keep it out of the paths that are synced.',
+    })
+    return file
+  }
+  for (const part of parts) {
     const source = text.slice(part.start, part.end)
     try {
       if (sizeBytes(source) > maxDocumentBytes) {

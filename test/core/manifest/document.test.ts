@@ -146,6 +146,12 @@ describe('faults', () => {
       what: 'app.yaml:1:1: the file is larger than 4 MiB',
       code: 'TOO_LARGE',
     },
+    {
+      text: '---\n'.repeat(1_000_000),
+      what: 'app.yaml:1:1: the file has more than 20000 documents',
+      next: 'Split it',
+      code: 'TOO_MANY',
+    },
     { text: new Uint8Array([0x61, 0xff]), what: 'app.yaml:1:1: the file is not UTF-8 text', next: 'UTF-8' },
   ])('names $what', ({ text, what, next, code }) => {
     const [fault, ...others] = faultsOf(text)
