@@ -34,5 +34,8 @@ export const paths = {
   updatePolicies: endpoint('PATCH', '/v6/policies'),
 } as const satisfies Record<string, Endpoint>
 
+/** A request for a change may bring an id of its own, so that asking again is safe. The original passes over it. */
+export const requestIdHeader = 'flux-request-id'
+
 /** Paths of API versions that are gone (410): `/v1/…` to `/v5/…`. */
 export const deprecatedPath = /^\/v[1-5]\/./

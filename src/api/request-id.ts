@@ -5,9 +5,7 @@ import type { UpdateSpec } from '../core/update/spec.ts'
 import { formatWire } from './json.ts'
 import { updateSpecToWire } from './write.ts'
 
-/** A request's own name on the wire: a header beside the update spec. The original passes over it. */
-
-export const requestIdHeader = 'flux-request-id'
+/** A request's own name as it comes over the wire: see `requestIdHeader`. */
 
 /** @param value the header, where there is one @throws FluxError `API_BAD_REQUEST` */
 export function readRequestId(value: string | undefined): string | undefined {

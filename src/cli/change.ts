@@ -1,3 +1,4 @@
+import { isRequestId, requestIdGrammar } from '../core/update/request-id.ts'
 import { affectedIds, type JobStatus } from '../core/update/result.ts'
 import type { Cause } from '../core/update/spec.ts'
 import type { Fluxd, JobId } from '../ports/fluxd.ts'
@@ -6,6 +7,7 @@ import type { Outcome } from './command.ts'
 import type { CliContext } from './context.ts'
 import type { changeFlags } from './flags.ts'
 import { formatResult } from './output/result.ts'
+import { usageError } from './usage.ts'
 import { isTimeout, jobFailure, shortRevision, waitForJob, waitForSync } from './waiting.ts'
 
 /** What every command does that changes Git: say who asks and why, then follow the job and its commit. */
@@ -19,6 +21,13 @@ export async function causeOf(
   given: ReadonlySet<string>,
 ): Promise<Cause> {
   return { message: flags.message, user: given.has('user') ? flags.user : await ctx.gitUser() }
+}
+
+/** The id under which a change is asked for. @throws FluxError `USAGE_INVALID` */
+export function requestOf({ requestId }: ChangeFlags, given: ReadonlySet<string>): { requestId?: string } {
+  if (!given.has('request-id')) return {}
+  if (isRequestId(requestId)) return { requestId }
+  throw usageError(`invalid --request-id: it has ${requestIdGrammar}`)
 }
 
 export interface Finish {
@@ -74,12 +83,13 @@ export async function finishJob(
   const empty = result === undefined || result.size === 0
   if (!empty && output === 'text') io.out(formatResult(result, verbose))
   if (revision) io.say(`Commit pushed:\t${shortRevision(revision)}`)
-  if (empty) {
+  if (empty && !revision) {
     io.say('Nothing to do')
     return { id, job, applied: false, outcome: 'nothing' }
   }
   if (!revision || !awaitSync) {
-    const outcome = affectedIds(result).length > 0 ? 'done' : 'nothing'
+    // the note of a policy's commit tells of no workloads
+    const outcome = revision || affectedIds(result ?? new Map()).length > 0 ? 'done' : 'nothing'
     return { id, job, applied: false, outcome }
   }
   try {

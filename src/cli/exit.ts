@@ -26,6 +26,7 @@ const exitCodes: Partial<Record<ErrorCode, number>> = {
   FLUXD_DENIED: 4,
   IMAGE_REF_INVALID: 2,
   NO_CHANGES: 3,
+  REQUEST_ID_REUSED: 2,
   RESOURCE_ID_INVALID: 2,
   USAGE_INVALID: 2,
   WAIT_TIMEOUT: 8,

@@ -104,6 +104,12 @@ export const changeFlags = [
     value: 'FORMAT',
     summary: 'text, or json: one document on standard output, of a failure too',
   },
+  {
+    name: 'request-id',
+    type: 'string',
+    value: 'ID',
+    summary: 'asked for again under the same id, the change is not made twice',
+  },
 ] as const satisfies readonly Flag[]
 
 /** What `policy` and the commands that stand for one policy take. */

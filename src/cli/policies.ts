@@ -2,7 +2,7 @@ import { FluxError } from '../core/errors.ts'
 import type { PolicyUpdate } from '../core/policy/policy.ts'
 import type { ResourceId } from '../core/resource/id.ts'
 import type { Fluxd } from '../ports/fluxd.ts'
-import { causeOf, followJob } from './change.ts'
+import { causeOf, followJob, requestOf } from './change.ts'
 import type { Arguments, Outcome } from './command.ts'
 import type { CliContext } from './context.ts'
 import type { policyFlags } from './flags.ts'
@@ -39,10 +39,11 @@ export async function changePolicies(
   if (request.lock && request.unlock) throw usageError('lock and unlock both specified')
   const id = await readWorkload(ctx, workload, flags.namespace)
   const cause = await causeOf(ctx, flags, given)
+  const asked = requestOf(flags, given)
   const update = planUpdate(request, cause)
 
   const fluxd = await ctx.fluxd()
-  const job = await fluxd.update({ type: 'policy', cause, spec: new Map([[id, update]]) })
+  const job = await fluxd.update({ type: 'policy', cause, spec: new Map([[id, update]]) }, asked)
   const finish = await followJob(ctx, fluxd, job, { ...flags, awaitSync: false })
 
   const skipped = finish.job.result?.get(id)?.status === 'skipped' && !finish.job.revision

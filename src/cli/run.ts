@@ -24,7 +24,7 @@ export interface Invocation extends Streams {
 }
 
 /** New flags, after whose use the full table of exit codes applies. */
-const newFlags = ['detailed-exitcode', 'output'] as const
+const newFlags = ['detailed-exitcode', 'output', 'request-id'] as const
 
 /** @returns the exit code */
 export async function run(invocation: Invocation): Promise<number> {

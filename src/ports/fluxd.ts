@@ -8,6 +8,11 @@ import type { UpdateSpec } from '../core/update/spec.ts'
 
 export type JobId = string
 
+export interface RequestOptions {
+  /** asked for again under the same id, an update is not made twice; the original passes over it */
+  requestId?: string
+}
+
 /** The repository that a fluxd follows, and the key it shows there. */
 export interface FollowedRepository {
   /** without its password */
@@ -35,7 +40,7 @@ export interface Fluxd {
   getWorkloads(ids: readonly ResourceId[]): Promise<WorkloadListing[]>
   listImages(query: { namespace: string } | { workload: ResourceId }): Promise<ImageListing[]>
   /** Ask for an update. The job may wait its turn; a plan is finished when this returns. */
-  update(spec: UpdateSpec): Promise<JobId>
+  update(spec: UpdateSpec, options?: RequestOptions): Promise<JobId>
   getJob(id: JobId): Promise<JobStatus>
   /** Revisions up to `ref` that are not applied yet, newest first. */
   listUnapplied(ref: string): Promise<string[]>

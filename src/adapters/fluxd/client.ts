@@ -2,7 +2,7 @@ import { type IncomingMessage, type RequestOptions, request as requestHttp } fro
 import type { Duplex } from 'node:stream'
 import { goSyntaxError, goTypeError } from '../../api/go-json.ts'
 import { formatWire } from '../../api/json.ts'
-import { type Endpoint, paths } from '../../api/paths.ts'
+import { type Endpoint, paths, requestIdHeader } from '../../api/paths.ts'
 import {
   readControllerStatuses,
   readGitConfig,
@@ -35,8 +35,8 @@ export interface FluxdClientOptions {
 
 export function createFluxdClient(options: FluxdClientOptions): Fluxd {
   const get = (endpoint: Endpoint, query: Record<string, string>) => call(options, endpoint, { query })
-  const post = (endpoint: Endpoint, body: object | boolean) =>
-    call(options, endpoint, { body: formatWire(body) })
+  const post = (endpoint: Endpoint, body: object | boolean, headers: Headers = {}) =>
+    call(options, endpoint, { body: formatWire(body), headers })
   return {
     async listWorkloads({ namespace }) {
       const body = await get(paths.services, { namespace })
@@ -55,8 +55,9 @@ export function createFluxdClient(options: FluxdClientOptions): Fluxd {
       })
       return decode(body, 'array', '[]v6.ImageStatus', readImageStatuses)
     },
-    async update(spec) {
-      const body = await post(paths.updateManifests, updateSpecToWire(spec))
+    async update(spec, { requestId } = {}) {
+      const headers = requestId === undefined ? {} : { [requestIdHeader]: requestId }
+      const body = await post(paths.updateManifests, updateSpecToWire(spec), headers)
       return decode(body, 'string', 'job.ID', String)
     },
     async getJob(id) {
@@ -72,6 +73,8 @@ export function createFluxdClient(options: FluxdClientOptions): Fluxd {
   }
 }
 
+type Headers = Readonly<Record<string, string>>
+
 const succeeded = new Set([200, 201, 202, 204])
 /** some 400,000 images in a list; whoever answers may be a stranger */
 const maxReplyBytes = 128 * 1024 * 1024
@@ -80,14 +83,14 @@ const maxReplyBytes = 128 * 1024 * 1024
 async function call(
   options: FluxdClientOptions,
   { method, path }: Endpoint,
-  { query = {}, body }: { query?: Record<string, string>; body?: string },
+  { query = {}, body, headers = {} }: { query?: Record<string, string>; body?: string; headers?: Headers },
 ): Promise<string> {
   const search = new URLSearchParams(query).toString()
   const href = `${options.url.replace(/\/+$/, '')}${path}${search && `?${search}`}`
   let response: IncomingMessage
   let text: string
   try {
-    response = await send(options, method, href, body)
+    response = await send(options, method, href, body, headers)
     text = await readText(response)
   } catch (cause) {
     options.signal?.throwIfAborted()
@@ -107,6 +110,7 @@ async function send(
   method: string,
   href: string,
   body: string | undefined,
+  extra: Headers,
 ): Promise<IncomingMessage> {
   const scheme = /^([a-z][a-z\d+.-]*):/i.exec(href)?.[1]?.toLowerCase() ?? ''
   if (scheme !== 'http' && scheme !== 'https') throw new Error(`unsupported protocol scheme "${scheme}"`)
@@ -114,6 +118,7 @@ async function send(
   const request = scheme === 'https' ? (await import('node:https')).request : requestHttp
   const headers = {
     Accept: 'application/json',
+    ...extra,
     ...(token && { Authorization: `Scope-Probe token=${token}` }),
     ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),
   }

@@ -2,9 +2,9 @@ import { FluxError } from '../../core/errors.ts'
 import { formatImageRef, parseImageRef } from '../../core/image/ref.ts'
 import { affectedIds } from '../../core/update/result.ts'
 import { allLatest, allWorkloads, type Cause, type ImageRelease } from '../../core/update/spec.ts'
-import type { Fluxd } from '../../ports/fluxd.ts'
+import type { Fluxd, RequestOptions } from '../../ports/fluxd.ts'
 import { type FlagValues, quote } from '../../runtime/flags.ts'
-import { causeOf, type Finish, type FinishOptions, finishJob, followJob } from '../change.ts'
+import { causeOf, type Finish, type FinishOptions, finishJob, followJob, requestOf } from '../change.ts'
 import { defineCommand } from '../command.ts'
 import type { CliContext } from '../context.ts'
 import { changeFlags, namespaceFlag } from '../flags.ts'
@@ -78,21 +78,19 @@ export const release = defineCommand({
     checkFlags(ctx, flags)
     const image = await readRelease(ctx, flags)
     const cause = await causeOf(ctx, flags, given)
+    const request = requestOf(flags, given)
     const planOnly = flags.dryRun || flags.interactive
 
     const fluxd = await ctx.fluxd()
     io.say(planOnly ? 'Submitting dry-run release ...' : 'Submitting release ...')
-    const id = await fluxd.update({
-      type: 'image',
-      cause,
-      spec: { ...image, kind: planOnly ? 'plan' : 'execute' },
-    })
+    const kind = planOnly ? 'plan' : 'execute'
+    const id = await fluxd.update({ type: 'image', cause, spec: { ...image, kind } }, planOnly ? {} : request)
     const job = await waitForJob(ctx, fluxd, id)
     const failure = jobFailure(job)
     if (failure) throw failure
 
     const plan: Finish = { id, job, applied: false, outcome: 'done' }
-    const options = { ...flags, awaitSync: !flags.dryRun }
+    const options = { ...flags, request, awaitSync: !flags.dryRun }
     const finish = flags.interactive
       ? await releaseChosen(ctx, fluxd, plan, cause, options)
       : await finishJob(ctx, fluxd, id, job, options)
@@ -158,7 +156,7 @@ async function releaseChosen(
   fluxd: Fluxd,
   plan: Finish,
   cause: Cause,
-  options: FinishOptions & Pick<ReleaseFlags, 'force'>,
+  options: FinishOptions & Pick<ReleaseFlags, 'force'> & { request: RequestOptions },
 ): Promise<Finish> {
   const { io } = ctx
   const { chooseUpdates } = await import('../menu.ts')
@@ -168,10 +166,7 @@ async function releaseChosen(
     return { ...plan, outcome: chosen }
   }
   io.say('Submitting selected release ...')
-  const id = await fluxd.update({
-    type: 'containers',
-    cause,
-    spec: { kind: 'execute', containers: chosen, skipMismatches: false, force: options.force },
-  })
+  const spec = { kind: 'execute', containers: chosen, skipMismatches: false, force: options.force }
+  const id = await fluxd.update({ type: 'containers', cause, spec }, options.request)
   return followJob(ctx, fluxd, id, options)
 }

@@ -69,6 +69,17 @@ test('asks as v1 does, below the path of its URL', async () => {
   })
 })
 
+test('sends the id of a request only where there is one', async () => {
+  await using server = await serve(answerWith(200, json, '"job"'))
+  const fluxd = createFluxdClient({ url: server.url })
+  const update = { type: 'sync', cause: { message: '', user: '' } } as const
+
+  await fluxd.update(update)
+  await fluxd.update(update, { requestId: 'ci-12345' })
+
+  expect(server.requests.map(({ headers }) => headers['flux-request-id'])).toEqual([undefined, 'ci-12345'])
+})
+
 test('speaks inside a stream that somebody else opens, one for each request', async () => {
   await using server = await serve(answerWith(200, json, '["a","b"]'))
   let opened = 0

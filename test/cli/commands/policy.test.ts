@@ -4,7 +4,7 @@ import type { WorkloadListing } from '../../../src/core/listing.ts'
 import { parseResourceId } from '../../../src/core/resource/id.ts'
 import type { JobStatus } from '../../../src/core/update/result.ts'
 import type { UpdateSpec } from '../../../src/core/update/spec.ts'
-import type { Fluxd } from '../../../src/ports/fluxd.ts'
+import { type Fluxd, RemoteError } from '../../../src/ports/fluxd.ts'
 import { runWith } from '../../support/cli.ts'
 
 const web = parseResourceId('demo:deployment/web')
@@ -60,6 +60,68 @@ describe('what it asks for', () => {
     const update = specs[0]?.type === 'policy' ? specs[0].spec?.get(web) : undefined
     expect(Object.fromEntries(update?.add ?? [])).toEqual(add)
     expect(Object.fromEntries(update?.remove ?? [])).toEqual(remove)
+  })
+})
+
+describe('with --request-id', () => {
+  const argv = ['lock', '-w', 'demo:deployment/web']
+
+  test('it asks under that id, and ends with the full table of codes', async () => {
+    const asked: unknown[] = []
+    const { fluxd } = fluxdWith(
+      {},
+      {
+        async update(_, options) {
+          asked.push(options)
+          return 'job-1'
+        },
+        getJob: async () => ({
+          state: 'succeeded',
+          error: '',
+          result: new Map([[web, { status: 'skipped', updates: [] }]]),
+        }),
+        getWorkloads: () => Promise.reject(new FluxError('FLUXD_UNREACHABLE', { what: 'gone' })),
+      },
+    )
+
+    const plain = await runWith(fluxd, argv)
+    const named = await runWith(fluxd, [...argv, '--request-id=ci-12345'])
+
+    expect(asked).toEqual([{}, { requestId: 'ci-12345' }])
+    expect([plain.exit, named.exit]).toEqual([0, 3])
+  })
+
+  test.each(['short', '', 'a b c d e f'])('the id %j is refused as wrong usage', async (id) => {
+    const { fluxd, specs } = fluxdWith()
+
+    const { exit, stderr } = await runWith(fluxd, [...argv, `--request-id=${id}`])
+
+    expect({ exit, specs }).toEqual({ exit: 2, specs: [] })
+    expect(stderr).toContain('invalid --request-id: it has 8 to 128 letters')
+  })
+
+  test('an id that was used for another change is wrong usage', async () => {
+    const { fluxd } = fluxdWith(
+      {},
+      {
+        update: () =>
+          Promise.reject(
+            new RemoteError('request id "ci-12345" was used for another change', 'FLUXD_REFUSED', {
+              code: 'REQUEST_ID_REUSED',
+            }),
+          ),
+      },
+    )
+
+    expect(await runWith(fluxd, [...argv, '--request-id=ci-12345'])).toMatchObject({ exit: 2 })
+  })
+
+  test('a commit whose note tells of no workload is done all the same', async () => {
+    const { fluxd } = fluxdWith({ result: new Map() })
+
+    const { exit, stderr } = await runWith(fluxd, [...argv, '--request-id=ci-12345'])
+
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: 'Commit pushed:\t0123456\n' })
   })
 })
 
