@@ -325,7 +325,12 @@ export const flags = [
     value: 'FORMAT',
     summary: 'format of a new SSH key: RFC4716, PEM, PKCS8',
   },
-  { name: 'ssh-keygen-dir', type: 'string', value: 'PATH', summary: 'another folder where a key may be' },
+  {
+    name: 'ssh-keygen-dir',
+    type: 'string',
+    value: 'PATH',
+    summary: 'folder for the key: a volume in memory',
+  },
 
   // upstream
   { name: 'connect', type: 'string', value: 'URL', summary: 'upstream service to connect to' },
@@ -401,11 +406,13 @@ export interface Config {
   ssh: {
     /** where a key may be mounted, in order */
     keyFiles: readonly string[]
+    /** where the copy of the key is kept that the ssh program reads, if this folder is there: a volume in memory */
+    folder: string
     newKey: Omit<SshKeyRequest, 'comment'>
   }
 }
 
-/** Where v1's Deployments mount a folder for new keys. */
+/** Where v1's Deployments mount a volume in memory for new keys. */
 const keygenFolder = '/var/fluxd/keygen'
 
 /** Flags that v1 needs and fluxd doesn't: why. */
@@ -590,6 +597,7 @@ export function readConfig(
               .map((folder) => `${folder.replace(/\/+$/, '')}/${v.k8sSecretDataKey}`),
           ),
         ],
+        folder: v.sshKeygenDir || keygenFolder,
         newKey: readNewKey(v),
       },
     },

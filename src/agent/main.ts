@@ -93,7 +93,9 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
   const connection = await loadKubeConnection(config.kubeconfig ? { kubeconfig: config.kubeconfig } : {})
   const cluster = createCluster({ connection })
   const metrics = createMetrics()
-  const ssh = hasKeyRing(config) ? await openSsh() : undefined
+  const ssh = hasKeyRing(config)
+    ? await openSsh({ parentDirectories: [config.ssh.folder, tmpdir()] })
+    : undefined
   const mirror = config.git.url
     ? createGitMirror({
         url: config.git.url,

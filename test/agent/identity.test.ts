@@ -17,7 +17,7 @@ let folder: string
 let ssh: OpenSsh
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'identity-'))
-  ssh = await openSsh({ environment: {}, parentDirectory: folder })
+  ssh = await openSsh({ environment: {}, parentDirectories: [folder] })
 })
 afterAll(async () => {
   await ssh.close()

@@ -1,4 +1,5 @@
-import { access, constants, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FluxError, messageOf } from '../../core/errors.ts'
@@ -20,8 +21,8 @@ import { makeSshKey, readSshKey } from './ssh-key.ts'
 export interface OpenSshOptions {
   /** where `HOME` and `PATH` come from; default our own environment */
   environment?: Readonly<Record<string, string | undefined>>
-  /** where the folder is made; default the system's folder for temporary files */
-  parentDirectory?: string
+  /** where the folder is made, the first that takes one; default the system's folder for temporary files */
+  parentDirectories?: readonly string[]
 }
 
 export interface OpenSsh extends Ssh {
@@ -42,30 +43,24 @@ const sharedForSeconds = 5
 
 /** @throws FluxError `GIT_FAILED` when the folder can't be made · `SSH_FILE_UNREADABLE` for known hosts or a configuration */
 export async function openSsh(options: OpenSshOptions = {}): Promise<OpenSsh> {
-  const { environment = process.env, parentDirectory = tmpdir() } = options
-  const folder = await mkdtemp(join(parentDirectory, 'flux-ssh-')).catch((cause: unknown) => {
-    throw new FluxError('GIT_FAILED', {
-      what: `making a folder for the SSH key: ${messageOf(cause)}`,
-      next: 'fluxd needs a writable folder for temporary files (TMPDIR).',
-      cause,
-    })
-  })
+  const { environment = process.env, parentDirectories = [tmpdir()] } = options
+  const homes = [...new Set([environment['HOME'], v1Home])].filter(
+    (home) => home !== undefined && home !== '',
+  )
+  const config = await firstOf([...homes.map((home) => `${home}/.ssh/config`), systemConfig])
+  const mountedHosts = homes.map((home) => `${home}/.ssh/known_hosts`)
+  for (const path of [...mountedHosts, systemKnownHosts]) await isThere(path)
+
+  const folder = await makeFolder(parentDirectories)
   const keyFile = join(folder, 'identity')
   const socket = join(folder, 'socket')
   const builtIn = join(folder, 'known_hosts')
   await writeFile(builtIn, `${builtInKnownHosts.join('\n')}\n`, { mode: 0o600 })
 
-  const homes = [...new Set([environment['HOME'], v1Home])].filter(
-    (home) => home !== undefined && home !== '',
-  )
-  const config = await firstOf([...homes.map((home) => `${home}/.ssh/config`), systemConfig])
-  const knownHosts = [...homes.map((home) => `${home}/.ssh/known_hosts`), builtIn]
-  for (const path of [...knownHosts, systemKnownHosts]) await isThere(path)
-
   const settings = [
     'BatchMode=yes',
     'StrictHostKeyChecking=yes',
-    `UserKnownHostsFile=${knownHosts.map(quoteForSsh).join(' ')}`,
+    `UserKnownHostsFile=${[...mountedHosts, builtIn].map(quoteForSsh).join(' ')}`,
     `GlobalKnownHostsFile=${systemKnownHosts}`,
     'UpdateHostKeys=no',
     `IdentityFile=${quoteForSsh(keyFile)}`,
@@ -85,7 +80,7 @@ export async function openSsh(options: OpenSshOptions = {}): Promise<OpenSsh> {
 
   /** Tell the connection that is shared: `exit`, or `stop` when its last user is done. */
   const tellShared = async (word: 'exit' | 'stop') => {
-    if (!(await isThere(socket))) return
+    if (!existsSync(socket)) return
     await runChild({
       program: 'ssh',
       args: ['-F', 'none', '-o', `ControlPath=${quoteForSsh(socket)}`, '-O', word, 'host'],
@@ -114,9 +109,27 @@ export async function openSsh(options: OpenSshOptions = {}): Promise<OpenSsh> {
   }
 }
 
+/** Make a folder that only our user may enter. */
+async function makeFolder(parents: readonly string[]): Promise<string> {
+  let cause: unknown
+  for (const parent of parents) {
+    try {
+      return await mkdtemp(join(parent, 'flux-ssh-'))
+    } catch (error) {
+      cause = error
+    }
+  }
+  throw new FluxError('GIT_FAILED', {
+    what: `making a folder for the SSH key: ${messageOf(cause)}`,
+    next: 'fluxd needs a writable folder for temporary files (TMPDIR).',
+    cause,
+  })
+}
+
 async function readKeyFile(path: string): Promise<SshKey | undefined> {
-  if (!(await isThere(path))) return undefined
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return ''
     throw unreadable(path, cause)
   })
   return text.trim() === '' ? undefined : readSshKey(text, path)
@@ -134,15 +147,16 @@ async function isThere(path: string): Promise<boolean> {
     () => false,
   )
   if (there) {
-    await access(path, constants.R_OK).catch((cause: unknown) => {
+    const file = await open(path).catch((cause: unknown) => {
       throw unreadable(path, cause)
     })
+    await file.close()
   }
   return there
 }
 
 function unreadable(path: string, cause: unknown): FluxError {
-  const [uid, gid] = [process.getuid?.(), process.getgid?.()]
+  const [uid, gid] = [process.geteuid?.(), process.getegid?.()]
   return new FluxError('SSH_FILE_UNREADABLE', {
     what: `reading ${path}: ${messageOf(cause)}`,
     why: `fluxd runs as uid ${uid} with gid ${gid}, and can't read what is there.`,

@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type OpenSsh, openSsh } from '../../../src/adapters/git/ssh.ts'
 import { gitServer } from '../../../src/playground/git/server.ts'
 import type { SshKey } from '../../../src/ports/ssh.ts'
@@ -29,7 +29,7 @@ async function sshFor(knownHosts = ''): Promise<TestSsh> {
   const home = await mkdtemp(join(folder, 'home-'))
   await writeKnownHosts(home, knownHosts)
   const environment = { HOME: home, PATH: process.env['PATH'] ?? '' }
-  const ssh = await openSsh({ environment, parentDirectory: folder })
+  const ssh = await openSsh({ environment, parentDirectories: [folder] })
   const key = await ssh.makeKey(newKey)
   await ssh.useKey(key)
   return { ...ssh, home, key, environment, [Symbol.asyncDispose]: () => ssh.close() }
@@ -159,7 +159,7 @@ test('a configuration that is mounted is used, but does not weaken what is check
     `Host git.example\n  HostName 127.0.0.1\n  Port ${server.port}\n  StrictHostKeyChecking no\n`,
   )
   const environment = { HOME: home, PATH: process.env['PATH'] ?? '' }
-  const ssh = await openSsh({ environment, parentDirectory: folder })
+  const ssh = await openSsh({ environment, parentDirectories: [folder] })
   const key = await ssh.makeKey(newKey)
   await ssh.useKey(key)
   await server.letIn(key.publicKey)
@@ -182,7 +182,7 @@ test('the key lies in a folder that only we may enter, and goes with it', async 
   await using server = await sshServer(upstream)
   await writeKnownHosts(home, await server.knownHosts())
   const environment = { HOME: home, PATH: process.env['PATH'] ?? '' }
-  const ssh = await openSsh({ environment, parentDirectory: parent })
+  const ssh = await openSsh({ environment, parentDirectories: ['/nonexistent', parent] })
   const key = await ssh.makeKey(newKey)
   await ssh.useKey(key)
   await server.letIn(key.publicKey)
@@ -198,24 +198,64 @@ test('the key lies in a folder that only we may enter, and goes with it', async 
   expect(await mirror.branchHead('main')).toBe(await upstream.git('rev-parse', 'main'))
 })
 
-test('reads a mounted key, and says of one that is closed to us which uid and fsGroup', async () => {
-  const ssh = await openSsh({ environment: {}, parentDirectory: folder })
+test('reads a mounted key, where there is one', async () => {
+  const ssh = await openSsh({ environment: {}, parentDirectories: [folder] })
   const key = await ssh.makeKey(newKey)
   const file = join(folder, 'mounted')
   await writeFile(file, key.privateKey, { mode: 0o400 })
   await writeFile(join(folder, 'empty'), '\n')
 
-  expect(await ssh.readKeyFile(file)).toEqual(key)
-  expect(await ssh.readKeyFile(join(folder, 'none'))).toBeUndefined()
-  expect(await ssh.readKeyFile(join(folder, 'empty'))).toBeUndefined()
-  const failure = await failureOf(ssh.readKeyFile(folder))
+  const read = await Promise.all(
+    ['mounted', 'empty', 'none', 'mounted/none'].map((name) => ssh.readKeyFile(join(folder, name))),
+  )
   await ssh.close()
 
-  expect(failure).toMatchObject({
+  expect(read).toEqual([key, undefined, undefined, undefined])
+})
+
+describe.skipIf(process.geteuid?.() !== 0)('as another user than root', () => {
+  const nobody = 65534
+  const asNobody = async <T>(work: () => Promise<T>): Promise<T> => {
+    process.setegid?.(nobody)
+    process.seteuid?.(nobody)
+    try {
+      return await work()
+    } finally {
+      process.seteuid?.(0)
+      process.setegid?.(0)
+    }
+  }
+  const unreadable = (path: string) => ({
     code: 'SSH_FILE_UNREADABLE',
-    what: expect.stringContaining(folder),
-    why: expect.stringContaining(`uid ${process.getuid?.()}`),
-    next: expect.stringContaining(`fsGroup: ${process.getgid?.()}`),
+    what: expect.stringContaining(path),
+    why: expect.stringContaining(`uid ${nobody} `),
+    next: expect.stringContaining(`fsGroup: ${nobody} `),
   })
-  expect(await readFile(file, 'utf8')).toBe(key.privateKey)
+
+  test('a key that is closed to us is an error, and not a reason to make one', async () => {
+    const ssh = await openSsh({ environment: {}, parentDirectories: [folder] })
+    const open = await mkdtemp(join(tmpdir(), 'open-'))
+    await chmod(open, 0o755)
+    const files = [join(open, 'identity'), join(folder, 'identity')]
+    for (const file of files) await writeFile(file, 'x', { mode: 0o400 })
+
+    const failures = []
+    for (const file of files) failures.push(await asNobody(() => failureOf(ssh.readKeyFile(file))))
+    await ssh.close()
+    await rm(open, { recursive: true })
+
+    expect(failures).toEqual(files.map((file) => expect.objectContaining(unreadable(file))))
+  })
+
+  test('known hosts that are closed to us are one too', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'home-'))
+    await writeKnownHosts(home, '')
+    await chmod(home, 0o755)
+    await chmod(join(home, '.ssh', 'known_hosts'), 0o400)
+
+    const failure = await asNobody(() => failureOf(openSsh({ environment: { HOME: home } })))
+    await rm(home, { recursive: true })
+
+    expect(failure).toMatchObject(unreadable(join(home, '.ssh', 'known_hosts')))
+  })
 })
