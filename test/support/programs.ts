@@ -113,6 +113,7 @@ function start(main: string, { args, kubeconfig, env }: ProgramOptions): Program
     env: {
       PATH: process.env['PATH'],
       HOME: home,
+      TMPDIR: home,
       ...(kubeconfig !== undefined && { KUBECONFIG: kubeconfig }),
       ...env,
     },

@@ -1,30 +1,43 @@
-import { lstat, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open as openFile,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { FluxError, messageOf } from '../../core/errors.ts'
 import type { ImageStore, StoredRepository, StoredTag } from '../../ports/image-store.ts'
 import type { Log } from '../../ports/log.ts'
 import type { ImageFacts } from '../../ports/registry.ts'
+import { fallBackToMemory } from './fallback.ts'
 import { takeLock } from './lock.ts'
-import { createMemoryStore } from './memory.ts'
 
 /**
  * The image store in LMDB: a folder with one data file, written in transactions, so that a kill leaves the last whole
  * state. It can always be made anew from the registries, and is, where it can't be read.
  *
- * One process holds it. Network file systems are refused: neither memory maps nor locks hold there. When the disk is
- * full or has become read-only the process goes on in memory, and says so once.
+ * One process holds it. Network file systems are refused: neither memory maps nor locks hold there.
  */
 
 export interface ImageStoreOptions {
   /** made where it isn't there; nothing else may stand in it */
   folder: string
   log: Log
+  /** what file system a folder is on, as `statfs` has it */
+  typeOf?: (folder: string) => Promise<number>
 }
+
+/** of LMDB's data files, as `lmdb` writes them */
+const magic = 0xbeefc0de
+const pageBytes = 4096
 
 /** Stores of another form are made anew. */
 const form = 1
-const mapBytes = 1024 * 1024 * 1024
 
 /** `statfs` types on which a memory map is not one memory for all: NFS, SMB and CIFS, Ceph, AFS, 9P, FUSE, Lustre. */
 const networkTypes = new Set([
@@ -36,24 +49,28 @@ const networkTypes = new Set([
  *
  * @throws FluxError `STORE_LOCKED` | `STORE_UNUSABLE`
  */
-export async function openImageStore({ folder, log }: ImageStoreOptions): Promise<ImageStore> {
-  await prepareFolder(folder)
+export async function openImageStore({
+  folder,
+  log,
+  typeOf = async (path) => (await statfs(path)).type,
+}: ImageStoreOptions): Promise<ImageStore> {
+  await prepareFolder(folder, typeOf)
   const lock = await takeLock(join(folder, 'holder'))
   try {
-    return createStore(await openOrRebuild(folder, log), lock.release, log)
+    return fallBackToMemory(createStore(await openOrRebuild(folder, log), lock.release), log)
   } catch (thrown) {
     await lock.release()
     throw thrown instanceof FluxError ? thrown : unusable(folder, thrown)
   }
 }
 
-async function prepareFolder(folder: string): Promise<void> {
+async function prepareFolder(folder: string, typeOf: (folder: string) => Promise<number>): Promise<void> {
   let type: number
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const { uid } = await lstat(folder)
     if (process.getuid && uid !== process.getuid()) throw new Error(`it belongs to uid ${uid}`)
-    type = (await statfs(folder)).type
+    type = await typeOf(folder)
   } catch (thrown) {
     throw unusable(folder, thrown)
   }
@@ -105,7 +122,14 @@ async function openOrRebuild(folder: string, log: Log): Promise<Tables> {
 }
 
 function openTables(folder: string): Tables {
-  const root = open({ path: folder, mapSize: mapBytes, maxDbs: 4, noSubdir: false, overlappingSync: false })
+  const root = open({
+    path: folder,
+    pageSize: pageBytes,
+
+    maxDbs: 4,
+    noSubdir: false,
+    overlappingSync: false,
+  })
   const tables = {
     root,
     repositories: root.openDB<StoredRepository, string>({ name: 'repositories' }),
@@ -118,13 +142,14 @@ function openTables(folder: string): Tables {
 
 /** Open what is there and read it through. */
 async function readTables(folder: string): Promise<Tables> {
-  const size = await stat(join(folder, 'data.mdb')).then(
-    (file) => file.size,
-    () => undefined,
-  )
-  if (size === undefined) return openTables(folder)
-  if (size < 8192 || size % 4096 !== 0) throw new Error(`The data file has ${size} bytes.`)
-  const root = open({ path: folder, mapSize: mapBytes, maxDbs: 4, noSubdir: false })
+  const file = await openFile(join(folder, 'data.mdb'), 'r').catch(() => undefined)
+  if (!file) return openTables(folder)
+  try {
+    await checkWhole(file)
+  } finally {
+    await file.close()
+  }
+  const root = open({ path: folder, pageSize: pageBytes, maxDbs: 4, noSubdir: false })
   try {
     const found = root.get('form')
     if (found !== form) throw new Error(`Its form is ${String(found)}, not ${form}.`)
@@ -145,74 +170,57 @@ async function readTables(folder: string): Promise<Tables> {
   }
 }
 
-function createStore(tables: Tables, release: () => Promise<void>, log: Log): ImageStore {
-  const { root, repositories, tags, facts } = tables
-  /** in place of the disk, once that can't be written any more */
-  let memory: ImageStore | undefined
+/**
+ * Whether the file has all the pages that it says it has: to map fewer ends the process. Two pages at its start take
+ * turns at saying so; the one with the later transaction counts.
+ */
+async function checkWhole(file: FileHandle): Promise<void> {
+  const { size } = await file.stat()
+  const { buffer } = await file.read(Buffer.alloc(pageBytes * 2), 0, pageBytes * 2, 0)
+  const states = [0, pageBytes].map((at) => ({
+    isOurs: buffer.readUInt32LE(at + 24) === magic && buffer.readUInt32LE(at + 48) === pageBytes,
+    lastPage: buffer.readBigUInt64LE(at + 144),
+    transaction: buffer.readBigUInt64LE(at + 152),
+  }))
+  if (states.some(({ isOurs }) => !isOurs)) throw new Error('It is no database of ours')
+  const [last] = states.toSorted((a, b) => Number(b.transaction - a.transaction))
+  if (BigInt(size) < ((last?.lastPage ?? 0n) + 1n) * BigInt(pageBytes)) throw new Error('It was cut short')
+}
 
-  const write = <T>(onDisk: () => T, inMemory: (store: ImageStore) => T): T => {
-    if (memory) return inMemory(memory)
-    try {
-      return root.transactionSync(onDisk)
-    } catch (thrown) {
-      log.write({
-        component: 'store',
-        warning: 'the image store cannot be written: going on in memory',
-        err: messageOf(thrown),
-        code: 'STORE_UNUSABLE',
-      })
-      memory = createMemoryStore()
-      return inMemory(memory)
-    }
-  }
-  const rangeOf = (name: string) => ({
-    start: [name, ''] as [string, string],
-    end: [name, '\u{10ffff}'] as [string, string],
+function createStore({ root, repositories, tags, facts }: Tables, release: () => Promise<void>): ImageStore {
+  const rangeOf = (name: string): { start: [string, string]; end: [string, string] } => ({
+    start: [name, ''],
+    end: [name, '\u{10ffff}'],
   })
-
   return {
-    getRepository: (name) => (memory ? memory.getRepository(name) : repositories.get(name)),
+    getRepository: (name) => repositories.get(name),
     setRepository: (name, repository) =>
-      write(
-        () => void repositories.putSync(name, repository),
-        (store) => store.setRepository(name, repository),
-      ),
+      root.transactionSync(() => void repositories.putSync(name, repository)),
     *listTags(name) {
-      if (memory) return yield* memory.listTags(name)
       for (const { key, value } of tags.getRange(rangeOf(name))) yield [key[1], value]
     },
-    getTag: (name, tag) => (memory ? memory.getTag(name, tag) : tags.get([name, tag])),
+    getTag: (name, tag) => tags.get([name, tag]),
     setTag: (name, tag, known) =>
-      write(
-        () => {
-          if (!tags.doesExist([name, tag])) return false
-          tags.putSync([name, tag], known)
-          return true
-        },
-        (store) => store.setTag(name, tag, known),
-      ),
+      root.transactionSync(() => {
+        if (!tags.doesExist([name, tag])) return false
+        tags.putSync([name, tag], known)
+        return true
+      }),
     setListing: (name, listed, repository) =>
-      write(
-        () => {
-          const gone = new Set(tags.getKeys(rangeOf(name)).map(([, tag]) => tag))
-          let added = 0
-          for (const tag of listed) {
-            if (gone.delete(tag)) continue
-            tags.putSync([name, tag], {})
-            added += 1
-          }
-          for (const tag of gone) tags.removeSync([name, tag])
-          repositories.putSync(name, repository)
-          return added
-        },
-        (store) => store.setListing(name, listed, repository),
-      ),
-    getFacts: (digest) => (memory ? memory.getFacts(digest) : facts.get(digest)),
-    setFacts: (digest, known) =>
-      write(
-        () => void facts.putSync(digest, known),
-        (store) => store.setFacts(digest, known),
-      ),
+      root.transactionSync(() => {
+        const gone = new Set(tags.getKeys(rangeOf(name)).map(([, tag]) => tag))
+        let added = 0
+        for (const tag of listed) {
+          if (gone.delete(tag)) continue
+          tags.putSync([name, tag], {})
+          added += 1
+        }
+        for (const tag of gone) tags.removeSync([name, tag])
+        repositories.putSync(name, repository)
+        return added
+      }),
+    getFacts: (digest) => facts.get(digest),
+    setFacts: (digest, known) => root.transactionSync(() => void facts.putSync(digest, known)),
     async close() {
       await root.close()
       await release()
