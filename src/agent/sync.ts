@@ -110,6 +110,9 @@ export function createSyncer(options: SyncerOptions): Syncer {
   /** the pass that ended last: its revision, what it wanted, and kinds that nobody knew */
   let last: { revision: Revision; checksums: Checksums; unscoped: boolean } | undefined
   let warned = new Set<string>()
+  /** where we left the marker */
+  let marked: Revision | undefined
+  let sharingTold = false
 
   const isAsApplied = ({ checksum, ownedFields }: Applied, live: LiveObject | undefined) =>
     live !== undefined &&
@@ -251,11 +254,26 @@ export function createSyncer(options: SyncerOptions): Syncer {
     }
   }
 
+  /** The marker's revision; none where history was rewritten, and the repository has it no more. */
+  const readMarker = async (mirror: GitMirror, signal: AbortSignal): Promise<Revision | undefined> => {
+    const revision = await marker.read(signal)
+    if (marked !== undefined && revision !== marked && !sharingTold) {
+      sharingTold = true
+      const warning =
+        'detected external change in sync state; the sync state should not be shared by fluxd instances'
+      log.write({ warning, state: marker.name })
+    }
+    if (await isThere(mirror, revision)) return revision
+    if (revision !== undefined)
+      log.write({ warning: 'the last synced revision is not in the repository any more', old: revision })
+    return undefined
+  }
+
   const pass = async (full: boolean, turn: Turn, mirror: GitMirror, head: Revision): Promise<void> => {
     const startedAt = clock.now()
     const limited = () => AbortSignal.any([turn.signal, AbortSignal.timeout(options.timeoutMs)])
     let signal = limited()
-    const from = await marker.read(signal)
+    const from = await readMarker(mirror, signal)
     options.log.write({
       component: 'daemon',
       info: 'trying to sync git changes to the cluster',
@@ -324,6 +342,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
       await marker.move(head, limited())
       log.write({ state: marker.name, old: from ?? '', new: head })
     }
+    marked = head
     last = { revision: head, checksums, unscoped: manifests.unscoped.length > 0 }
     view.follow(await cluster.discover(turn.signal), [
       ...new Set([...applied.values()].map(({ type }) => type)),
@@ -385,12 +404,17 @@ export function createSyncer(options: SyncerOptions): Syncer {
         })
       }
       if (from && (await mirror.isAncestor(to, from))) return []
-      const commits = await mirror.log({ ...(from && { from }), to, paths: options.gitPaths })
+      const since = (await isThere(mirror, from)) ? from : undefined
+      const commits = await mirror.log({ ...(since && { from: since }), to, paths: options.gitPaths })
       return commits.map(({ revision }) => revision)
     },
 
     errorOf: (id) => failures.get(id)?.error.what ?? '',
   }
+}
+
+async function isThere(mirror: GitMirror, revision: Revision | undefined): Promise<boolean> {
+  return revision !== undefined && (await mirror.resolve(revision)) === revision
 }
 
 function isTimeout(thrown: unknown): boolean {
