@@ -221,3 +221,24 @@ test('over HTTP there is no key, and asking for a new one changes nothing', asyn
   expect(again).toMatchObject({ exit: 0, stdout: '\n' })
   expect(await readEntry(plane, namespace, 'identity')).toBe('')
 })
+
+test('a repository that needs no key is synced without the Secret, with a word in the log', async ({
+  plane,
+  namespace,
+}) => {
+  await using upstream = await gitServer({ 'config.yaml': configMap('settings', namespace) })
+  await using agent = await fluxd({
+    kubeconfig: plane.kubeconfig,
+    args: [`--git-url=${upstream.fileUrl}`, '--git-branch=main'],
+    env: { POD_NAMESPACE: namespace },
+  })
+
+  await eventually(
+    () => readObject(plane, `/api/v1/namespaces/${namespace}/configmaps/settings`),
+    'the ConfigMap',
+  )
+  const key = await fluxctl([`--url=${agent.url}`, 'identity'])
+
+  expect(key).toMatchObject({ exit: 0, stdout: '' })
+  expect(agent.log.filter((line) => line.includes('code=SECRET_MISSING'))).toHaveLength(1)
+})
