@@ -254,7 +254,7 @@ export async function pollFor<T>(
   find: () => Promise<T | undefined> | T | undefined,
   what: string,
 ): Promise<T> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   for (;;) {
     const found = await find()
     if (found !== undefined) return found

@@ -235,8 +235,8 @@ describe('a push', () => {
     expect(await upstream.git('fsck', '--strict')).not.toMatch(/error/)
   })
 
-  test('that loses every race gives up, with nothing half done', async () => {
-    await using world = await startWorld()
+  test('that loses every race gives up, with nothing half done', { timeout: 120_000 }, async () => {
+    await using world = await startWorld({}, ['--sync-timeout=5m'])
     const { agent, upstream, image } = world
     await upstream.hook('pre-receive', fasterBy(40))
 
