@@ -89,7 +89,7 @@ export interface WorkloadFacts {
 export function listWorkload(facts: WorkloadFacts): WorkloadListing {
   const { workload, status, rollout, labels, antecedent, syncError, missing, readonly } = facts
   const policies = facts.policies ?? new Map<string, string>()
-  const inGit = facts.policies ? '' : missing
+  const readOnly = facts.policies === undefined ? missing : readonly ? 'ReadOnlyMode' : ''
   return {
     id: workload.id,
     containers: workload.containers.map(({ name, image }) => ({
@@ -97,7 +97,7 @@ export function listWorkload(facts: WorkloadFacts): WorkloadListing {
       name,
       current: { ...(image && { ref: image }), labels: {} },
     })),
-    readOnly: readonly ? 'ReadOnlyMode' : inGit,
+    readOnly,
     status,
     rollout,
     syncError,

@@ -204,7 +204,12 @@ describe('a workload', () => {
     { policies: undefined, missing: 'NotInRepo', readonly: false, readOnly: 'NotInRepo' },
     { policies: undefined, missing: 'NotReady', readonly: false, readOnly: 'NotReady' },
     { policies: new Map(), missing: 'NotInRepo', readonly: true, readOnly: 'ReadOnlyMode' },
-  ] as const)('that fluxd cannot change says why: $readOnly', ({ readOnly, ...state }) => {
-    expect(listWorkload({ ...facts, ...state }).readOnly).toBe(readOnly)
-  })
+    { policies: undefined, missing: 'NotInRepo', readonly: true, readOnly: 'NotInRepo' },
+    { policies: undefined, missing: 'NotReady', readonly: true, readOnly: 'NotReady' },
+  ] as const)(
+    'that fluxd cannot change says why: $readOnly, where read-only is $readonly',
+    ({ readOnly, ...state }) => {
+      expect(listWorkload({ ...facts, ...state }).readOnly).toBe(readOnly)
+    },
+  )
 })
