@@ -295,7 +295,7 @@ function basic(user: string, password: string): string {
 function spoiled(reply: ServerResponse, how: 'truncate' | 'corrupt'): ServerResponse {
   const end = reply.end.bind(reply)
   reply.end = (body: unknown) => {
-    const bytes = Buffer.from(body as string | Buffer)
+    const bytes = Buffer.from((body ?? '') as string | Buffer)
     if (how === 'corrupt')
       return end(Buffer.from(bytes.toString('latin1').replace(/[a-z](?=":)/, 'X'), 'latin1'))
     reply.write(bytes.subarray(0, bytes.length / 2), () => reply.destroy())
