@@ -196,7 +196,7 @@ export function readLiveObject(object: JsonObject, type: ResourceType): LiveObje
 }
 
 /** The field manager under which we apply. */
-export const fieldManager = 'fluxd'
+const fieldManager = 'fluxd'
 
 function digestOfOwnFields(managedFields: JsonValue | undefined): string | undefined {
   if (!Array.isArray(managedFields)) return undefined

@@ -1,3 +1,4 @@
+import type { WireError } from '../api/types.ts'
 import { type ErrorCode, type ErrorKind, FluxError } from '../core/errors.ts'
 import { jsonBody, type Reply, textBody } from './route.ts'
 
@@ -52,7 +53,7 @@ export function asFluxError(thrown: unknown): FluxError {
   })
 }
 
-function problemToWire(error: FluxError) {
+function problemToWire(error: FluxError): WireError {
   return {
     type: error.kind,
     help: error.help,

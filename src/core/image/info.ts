@@ -17,7 +17,7 @@ export interface ImageInfo {
 }
 
 /** The labels that say when an image was made, the one that wins first. */
-export const timeLabels = ['org.opencontainers.image.created', 'org.label-schema.build-date'] as const
+const timeLabels = ['org.opencontainers.image.created', 'org.label-schema.build-date'] as const
 
 /** The time labels among all labels of an image. */
 export function pickTimeLabels(labels: Readonly<Record<string, unknown>>): Record<string, string> {

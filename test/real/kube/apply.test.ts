@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect } from 'vitest'
+import { describe, expect, vi } from 'vitest'
 import { FluxError } from '../../../src/core/errors.ts'
 import { type JsonObject, valueAt } from '../../../src/core/json.ts'
 import { kubeconfigFor, request } from '../../../src/playground/kube/control-plane.ts'
@@ -292,6 +292,11 @@ describe('a shape that server-side apply refuses', () => {
     const manifest = deployment('web', { env: twice, replicas: 2 })
 
     const created = await kube.cluster.apply(key, manifest, { source: 'deploy/web.yaml' })
+    // its controller writes to a new Deployment too
+    await vi.waitFor(
+      async () => expect(valueAt(await kube.cluster.get(key), 'status', 'availableReplicas')).toBe(2),
+      { timeout: 20_000, interval: 100 },
+    )
     const unchanged = await kube.cluster.apply(key, manifest, { source: 'deploy/web.yaml' })
 
     expect(created).toMatchObject({ change: 'created' })
