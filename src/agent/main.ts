@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createGitMirror } from '../adapters/git/mirror.ts'
@@ -9,7 +8,7 @@ import { createCluster } from '../adapters/kube/cluster.ts'
 import { loadKubeConnection, readPodNamespace } from '../adapters/kube/connection.ts'
 import { createImageRegistry } from '../adapters/registry/client.ts'
 import { parseDockerConfig } from '../adapters/registry/credentials.ts'
-import { openImageStore } from '../adapters/store/lmdb.ts'
+import { readDockerConfig } from '../adapters/registry/docker-config.ts'
 import { createMemoryStore } from '../adapters/store/memory.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
@@ -27,6 +26,7 @@ import { version } from '../version.ts'
 import { startAgent } from './agent.ts'
 import { type Config, flags, readConfig, settingsLine } from './config.ts'
 import { type Identity, noIdentity, openKeyRing } from './identity.ts'
+import { platformsOf } from './platforms.ts'
 import { failureFields } from './tell.ts'
 import { usage } from './usage.ts'
 
@@ -109,11 +109,13 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     requestsPerSecond: config.registry.requestsPerSecond,
     burst: config.registry.burst,
     trace: config.registry.trace,
+    platforms: platformsOf(cluster, clock),
     environment: process.env,
     clock,
     log,
     onFetched: (kind, success, durationMs) => metrics.observeRegistryRequest({ kind, success, durationMs }),
   })
+  const defaultKeychain = await openDockerConfig(config.registry.dockerConfig, log)
   const imageStore = await openStore(config, log)
   const servers: HttpServer[] = []
   try {
@@ -130,7 +132,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
         registry,
         imageStore,
         parseDockerConfig,
-        defaultKeychain: () => readDockerConfig(config.registry.dockerConfig, log),
+        defaultKeychain,
         contextNamespace: connection.origin.namespace,
         version,
         clock,
@@ -169,6 +171,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
  */
 async function openStore({ registry, git }: Config, log: Log): Promise<ImageStore> {
   if (registry.disabled) return createMemoryStore()
+  const { openImageStore } = await import('../adapters/store/lmdb.ts')
   if (registry.cacheDir) return openImageStore({ folder: registry.cacheDir, log })
   const user = process.getuid?.() ?? 0
   const world = createHash('sha256').update(`${git.url} ${git.branch}`).digest('hex').slice(0, 12)
@@ -211,14 +214,35 @@ async function openIdentity(
   }
 }
 
-/** `--docker-config`, read anew each time; a file that can't be read gives no credentials, and says so. */
-async function readDockerConfig(file: string, log: Log): Promise<Keychain> {
-  if (file === '') return new Map()
+/** How long what `--docker-config` gives is kept: its helpers are programs, and may be slow. */
+const dockerConfigMs = 55_000
+
+/**
+ * Credentials from `--docker-config`, read anew each round. One that can't be read at start is told of and left out
+ * from then on, as v1 has it; one that can't be read later gives what it gave before.
+ */
+async function openDockerConfig(file: string, log: Log): Promise<() => Promise<Keychain>> {
+  const nothing: Keychain = new Map()
+  if (file === '') return async () => nothing
+  const read = () => readDockerConfig({ file, environment: process.env, log })
+  const tell = (warning: string, thrown: unknown) =>
+    log.write({ component: 'registry', warning, ...failureFields(thrown) })
+  let known: Keychain
   try {
-    return parseDockerConfig(await readFile(file, 'utf8'), file)
+    known = await read()
   } catch (thrown) {
-    log.write({ component: 'registry', warning: '--docker-config not used', err: messageOf(thrown) })
-    return new Map()
+    tell('--docker-config not used; pre-flight check failed', thrown)
+    return async () => nothing
+  }
+  let readAtMs = clock.monotonicMs()
+  return async () => {
+    if (clock.monotonicMs() - readAtMs < dockerConfigMs) return known
+    readAtMs = clock.monotonicMs()
+    known = await read().catch((thrown) => {
+      tell('--docker-config cannot be read: going on with what it said before', thrown)
+      return known
+    })
+    return known
   }
 }
 

@@ -7,7 +7,7 @@ import type { Log } from '../../ports/log.ts'
 import type { ImageRegistry, Keychain, ListedPage } from '../../ports/registry.ts'
 import { Authorizer, denied } from './auth.ts'
 import { isDigest, referenceOf, type Target, targetOf } from './grammar.ts'
-import { manifestTypes, readImageConfig, readImageManifest } from './manifest.ts'
+import { isIndex, manifestTypes, readImageConfig, readImageManifest } from './manifest.ts'
 import { nextPage, readTagPage } from './pages.ts'
 import type { Environment } from './proxy.ts'
 import { type Reply, Transport } from './transport.ts'
@@ -40,7 +40,7 @@ export interface ImageRegistryOptions {
   maxTags?: number
   maxPages?: number
   /** where the cluster can run images, such as `linux/arm64`; empty where that isn't known */
-  platforms?: () => readonly string[]
+  platforms?: () => Promise<readonly string[]>
   /** log every request: `--registry-trace` */
   trace?: boolean
   /** for `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`; no proxy without it */
@@ -69,7 +69,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     maxBodyBytes = 4 * 1024 * 1024,
     maxTags = 100_000,
     maxPages = 200,
-    platforms = () => [],
+    platforms = async () => [],
     trace = false,
     environment = {},
     clock,
@@ -216,7 +216,8 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
         signal,
         accept: manifestTypes,
       })
-      return { ...fetched, manifest: readImageManifest(fetched.document, platforms()) }
+      const wanted = isIndex(fetched.document) ? await platforms() : []
+      return { ...fetched, manifest: readImageManifest(fetched.document, wanted) }
     }
 
     const asked = await fetchManifest(referenceOf(image))
@@ -224,7 +225,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     if (known) return { digest: asked.digest, facts: known }
     let { manifest, digest } = asked
     if (manifest.kind === 'index') {
-      if (manifest.chosen === undefined) throw platformMissing(image, platforms())
+      if (manifest.chosen === undefined) throw platformMissing(image, await platforms())
       ;({ manifest, digest } = await fetchManifest(manifest.chosen))
     }
     if (manifest.kind !== 'image' && manifest.kind !== 'schema1') throw unsupported(image)

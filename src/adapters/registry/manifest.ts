@@ -23,6 +23,11 @@ export type ImageManifest =
 /** Where an image can run, as Kubernetes names it on a node: `linux/arm64`. */
 export type Platform = string
 
+/** Whether a document stands for images of several platforms. */
+export function isIndex(document: unknown): boolean {
+  return isJsonObject(document) && Array.isArray(document['manifests'])
+}
+
 /** Read a manifest by its shape; registries and builders are careless with media types. */
 export function readImageManifest(document: unknown, platforms: readonly Platform[] = []): ImageManifest {
   if (!isJsonObject(document)) return { kind: 'unknown' }

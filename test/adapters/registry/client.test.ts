@@ -246,7 +246,7 @@ describe('images', () => {
 
   test('are chosen for the platforms of the cluster', async () => {
     await using registry = await startRegistry({ kind: 'index' })
-    await using ours = client({ platforms: () => ['linux/s390x', 'windows/amd64'] })
+    await using ours = client({ platforms: async () => ['linux/s390x', 'windows/amd64'] })
     registry.push('example/app', '1', '2024-01-01T00:00:00Z', { platforms: ['linux/amd64', 'windows/amd64'] })
     registry.push('example/app', '2', '2024-01-01T00:00:00Z', { platforms: ['linux/amd64'] })
 
