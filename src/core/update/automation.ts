@@ -39,6 +39,8 @@ export type AutomationCode =
   | 'METADATA_MISSING'
   /** held: order is by creation time, and the image that runs or the best one has none */
   | 'TIME_UNKNOWN'
+  /** held: order is by creation time, and the best image says that it was made in 1970, as reproducible builds do */
+  | 'TIME_EPOCH'
   /** held: the workload runs a digest, and that of the best image isn't known */
   | 'DIGEST_UNKNOWN'
 
@@ -138,6 +140,9 @@ function decide({ current, pattern, known, state }: Situation): Verdict {
     const undated = best.createdAt ? formatImageRef(current) : formatImageRef(best.ref)
     return hold('TIME_UNKNOWN', `image with zero created timestamp: ${undated}`)
   }
+
+  if (pattern.needsTimestamps && best.createdAt?.getTime() === 0)
+    return hold('TIME_EPOCH', `image created in 1970: ${formatImageRef(best.ref)}`)
 
   const from = running ?? { ref: current, labels: {} }
   const reason = `latest ${tagOf(best)} (${timeOf(best)}) > current ${tagOf(from)} (${timeOf(from)})`

@@ -60,6 +60,15 @@ test.each<Row>([
   { images: [current, nameOnly('pushed-just-now')], code: 'METADATA_MISSING' },
   { images: [image('current'), newer], code: 'TIME_UNKNOWN' },
   { images: [newer], code: 'TIME_UNKNOWN' },
+  {
+    images: [image('current', '1970-01-01T00:00:00Z'), image('a', '1970-01-01T00:00:00Z')],
+    code: 'TIME_EPOCH',
+  },
+  {
+    images: [image('current', '1970-01-01T00:00:00Z'), newer],
+    code: 'NEWER',
+    target: 'x/app:new',
+  },
   { images: [image('current'), image('undated')], code: 'UP_TO_DATE' },
   { runs: 'x/app:1.0.0', images: [v1, v2], pattern: 'semver:*', code: 'NEWER', target: 'x/app:2.0.0' },
   {
