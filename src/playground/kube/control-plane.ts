@@ -97,9 +97,15 @@ async function startOnce(assets: string, options: ControlPlaneOptions): Promise<
     await Promise.all([...processes.values()].map((program) => program.kill()))
     await folder.remove()
   }
-  const start = (name: string, flags: Record<string, string | number | boolean>) => {
+  const start = (name: string, flags: Record<string, string | number | boolean>, starts = 1) => {
     const args = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
-    const program = startProgram({ file: join(assets, name), args, env, log: path(`${name}.log`) })
+    const again = 'n=$1; shift; while [ "$n" -gt 0 ]; do "$@"; n=$((n - 1)); done'
+    const program = startProgram({
+      file: '/bin/sh',
+      args: ['-c', again, name, String(starts), join(assets, name), ...args],
+      env,
+      log: path(`${name}.log`),
+    })
     processes.set(name, program)
     return program
   }
@@ -201,7 +207,7 @@ async function startOnce(assets: string, options: ControlPlaneOptions): Promise<
         },
       })
       await writeFile(path('kwok.yaml'), kwokConfig(options.portForwards ?? []))
-      const kwok = start('kwok', {
+      const kwokFlags = {
         kubeconfig: access.kubeconfig,
         'manage-all-nodes': true,
         'node-ip': '127.0.0.1',
@@ -212,7 +218,9 @@ async function startOnce(assets: string, options: ControlPlaneOptions): Promise<
         'tls-cert-file': path('certs/apiserver.crt'),
         'tls-private-key-file': path('certs/apiserver.key'),
         config: path('kwok.yaml'),
-      })
+      }
+      // now and then it dies of "concurrent map writes" while it reads its stages (seen with kwok 0.7)
+      const kwok = start('kwok', kwokFlags, 5)
       const isReady = async () => {
         const { body } = await request(access, 'GET', '/api/v1/nodes/node-0')
         const node = body as { status?: { conditions?: { type: string; status: string }[] } }
