@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { FluxError } from '../core/errors.ts'
 import { type ManifestFile, parseManifestFile } from '../core/manifest/document.ts'
 import { assembleManifests, type LoadedResource } from '../core/manifest/load.ts'
@@ -6,7 +7,7 @@ import type { ResourceId } from '../core/resource/id.ts'
 import type { Workload } from '../core/resource/workload.ts'
 import { isWorkloadKind, readWorkload } from '../core/resource/workload.ts'
 import type { Discovery } from '../ports/cluster.ts'
-import type { GitMirror, Revision } from '../ports/git.ts'
+import type { GitMirror, Revision, TreeEntry } from '../ports/git.ts'
 
 /**
  * The manifests of a revision, read from the mirror's objects without a checkout. A blob is parsed once: what a new
@@ -39,6 +40,9 @@ export interface ManifestStoreOptions {
 const maxFileBytes = 4 * 1024 * 1024
 const maxFiles = 100_000
 const keptRevisions = 4
+const linkMode = '120000'
+const maxHops = 10
+const maxLinkBytes = 4096
 const readAtOnce = 200
 
 export function createManifestStore({
@@ -56,10 +60,18 @@ export function createManifestStore({
 
     const entries = await mirror.listFiles(revision)
     const byPath = new Map(entries.map((entry) => [entry.path, entry]))
-    const selected = selectManifestPaths(
-      entries.filter(({ mode }) => mode.startsWith('100')).map(({ path }) => path),
+    const listed = selectManifestPaths(
+      entries.filter(({ mode }) => mode.startsWith('100') || mode === linkMode).map(({ path }) => path),
       [...paths],
     )
+    const lost: string[] = []
+    const real = new Set<string>()
+    for (const path of listed) {
+      const target = await followLinks(path, byPath, mirror)
+      if (target === undefined) lost.push(path)
+      else real.add(target)
+    }
+    const selected = [...real]
     const sizeOf = (path: string) => byPath.get(path)?.sizeBytes ?? 0
     if (selected.length > maxFiles) {
       throw new FluxError('MANIFEST_TOO_MANY', {
@@ -97,7 +109,11 @@ export function createManifestStore({
       revision,
       resources: assembled.resources,
       files,
-      faults: [...tooLarge.map((path) => fileTooLarge(path, sizeOf(path))), ...assembled.faults],
+      faults: [
+        ...tooLarge.map((path) => fileTooLarge(path, sizeOf(path))),
+        ...lost.map(linkLost),
+        ...assembled.faults,
+      ],
       unscoped: assembled.unscoped.map(({ kind, name, apiVersion, file, line }) => ({
         name: `${kind.toLowerCase()}/${name}`,
         apiVersion,
@@ -121,6 +137,31 @@ export function createManifestStore({
       return manifests
     },
   }
+}
+
+/** The file that a path stands for in the repository, which symbolic links can't leave; `undefined` for none. */
+async function followLinks(
+  path: string,
+  entries: ReadonlyMap<string, TreeEntry>,
+  mirror: GitMirror,
+): Promise<string | undefined> {
+  let at = path
+  for (let hops = 0; hops <= maxHops; hops++) {
+    const entry = entries.get(at)
+    if (entry?.mode !== linkMode) return entry?.mode.startsWith('100') ? at : undefined
+    if (entry.sizeBytes > maxLinkBytes) return undefined
+    const target = new TextDecoder().decode(await mirror.readBlob(entry.hash, maxLinkBytes))
+    if (target.startsWith('/')) return undefined
+    at = posix.join(posix.dirname(at), target)
+  }
+  return undefined
+}
+
+function linkLost(path: string): FluxError {
+  return new FluxError('MANIFEST_INVALID', {
+    what: `${path}: a symbolic link to no file of the repository`,
+    next: 'Link to a file that is in the repository, or remove the link.',
+  })
 }
 
 function fileTooLarge(path: string, sizeBytes: number): FluxError {
