@@ -8,6 +8,7 @@ import {
 } from '../core/listing.ts'
 import type { Policies } from '../core/policy/policy.ts'
 import type { ResourceId } from '../core/resource/id.ts'
+import { planAutomation } from '../core/update/automation.ts'
 import { orderIds } from '../core/update/result.ts'
 import type { ClusterView, LiveWorkload } from './cluster-view.ts'
 import type { ImageCatalog } from './images.ts'
@@ -29,6 +30,8 @@ export interface Listings {
     id: ResourceId | undefined
     /** names of the fields that are wanted; none: all */
     fields: readonly string[]
+    /** also why images are not known, and why automation holds */
+    reasons: boolean
     signal: AbortSignal
   }): Promise<ImageListing[]>
 }
@@ -82,6 +85,34 @@ export function createListings(options: ListingsOptions): Listings {
       .filter(({ live }) => namespace === '' || live.key.namespace === namespace)
   }
 
+  /** What keeps images from being known comes before what automation makes of it. */
+  const withReasons = (
+    listing: ImageListing,
+    running: LiveWorkload | undefined,
+    policies: ReadonlyMap<ResourceId, Policies>,
+  ): ImageListing => {
+    const { id } = listing
+    const containers = running?.workload.containers ?? []
+    const { decisions } = planAutomation(
+      {
+        git: new Map([[id, { policies: policies.get(id) ?? new Map(), containers }]]),
+        cluster: new Map([[id, { containers, ignored: false }]]),
+      },
+      images.images,
+      images.stateOf,
+    )
+    return {
+      id,
+      containers: listing.containers.map((container, at) => {
+        const image = containers[at]?.image
+        const problem = image && images.problemOf(image)
+        const decision = decisions.find((made) => made.container === containers[at]?.name)
+        const hold = decision?.outcome === 'hold' && { code: decision.code, message: decision.reason }
+        return { ...container, reasons: [...(problem ? [problem] : []), ...(hold ? [hold] : [])] }
+      }),
+    }
+  }
+
   return {
     async workloads({ namespace, ids }) {
       const git = await readGit()
@@ -100,7 +131,7 @@ export function createListings(options: ListingsOptions): Listings {
       )
     },
 
-    async images({ namespace, id, fields, signal }) {
+    async images({ namespace, id, fields, reasons, signal }) {
       const wanted = readContainerFields(fields)
       const git = await readGit()
       const workloads = await select(namespace, id && [id])
@@ -119,9 +150,11 @@ export function createListings(options: ListingsOptions): Listings {
         })
         signal.throwIfAborted()
       }
-      return workloads.map(({ live, workload }) =>
-        listImages(workload, typeof git === 'string' ? undefined : git.get(live.id), images.images, wanted),
+      const policies = typeof git === 'string' ? new Map<ResourceId, Policies>() : git
+      const listed = workloads.map(({ live, workload }) =>
+        listImages(workload, policies.get(live.id), images.images, wanted),
       )
+      return reasons ? listed.map((listing, at) => withReasons(listing, workloads[at], policies)) : listed
     },
   }
 }

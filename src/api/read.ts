@@ -211,6 +211,13 @@ function readContainer(value: unknown, at: string): ListedContainer {
   const field = fieldsOf(value, at)
   const count = (name: string) => readCount(field(name), `${at}.${name}`)
   const available = readList(field('Available'), `${at}.Available`, readImage)
+  const reasons = readList(field('Reasons'), `${at}.Reasons`, (item, place) => {
+    const reason = fieldsOf(item, place)
+    return {
+      code: readText(reason('Code'), `${place}.Code`),
+      message: readText(reason('Message'), `${place}.Message`),
+    }
+  })
   return {
     name: readText(field('Name'), `${at}.Name`),
     current: readImage(field('Current'), `${at}.Current`),
@@ -221,6 +228,7 @@ function readContainer(value: unknown, at: string): ListedContainer {
     newAvailableCount: count('NewAvailableImagesCount'),
     filteredCount: count('FilteredImagesCount'),
     newFilteredCount: count('NewFilteredImagesCount'),
+    ...(reasons && { reasons }),
   }
 }
 

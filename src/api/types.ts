@@ -27,6 +27,8 @@ export interface WireContainer {
   NewAvailableImagesCount?: number
   FilteredImagesCount?: number
   NewFilteredImagesCount?: number
+  /** not in v1: only where it is asked for */
+  Reasons?: { Code: string; Message: string }[]
 }
 
 export interface WireRollout {

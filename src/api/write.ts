@@ -159,6 +159,9 @@ function containerToWire(container: ListedContainer): wire.WireContainer {
     ...(newAvailableCount > 0 && { NewAvailableImagesCount: newAvailableCount }),
     ...(filteredCount > 0 && { FilteredImagesCount: filteredCount }),
     ...(newFilteredCount > 0 && { NewFilteredImagesCount: newFilteredCount }),
+    ...(container.reasons && {
+      Reasons: container.reasons.map(({ code, message }) => ({ Code: code, Message: message })),
+    }),
   }
 }
 

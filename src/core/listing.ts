@@ -42,6 +42,14 @@ export interface ListedContainer {
   newAvailableCount: number
   filteredCount: number
   newFilteredCount: number
+  /** why its images are not known, or automation holds: only where that is asked for */
+  reasons?: readonly Reason[]
+}
+
+/** A stable code, and what happened in words. */
+export interface Reason {
+  code: string
+  message: string
 }
 
 /** Why fluxd can't change a workload; empty: it can. */

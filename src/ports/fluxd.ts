@@ -33,12 +33,15 @@ export interface FollowedRepository {
  * Every call may fail with `FLUXD_UNREACHABLE` (no answer), `FLUXD_REPLY_INVALID` (none that can be read), `FLUXD_DENIED`
  * (the token is missing or wrong), or with a `RemoteError`, which carries fluxd's own words.
  */
+/** `reasons`: also why images are not known, and why automation holds; the original has none to give */
+export type ImageQuery = ({ namespace: string } | { workload: ResourceId }) & { reasons?: boolean }
+
 export interface Fluxd {
   /** In any order. All allowed namespaces where `namespace` is empty. */
   listWorkloads(query: { namespace: string }): Promise<WorkloadListing[]>
   /** In any order. Those that aren't in the cluster are left out. */
   getWorkloads(ids: readonly ResourceId[]): Promise<WorkloadListing[]>
-  listImages(query: { namespace: string } | { workload: ResourceId }): Promise<ImageListing[]>
+  listImages(query: ImageQuery): Promise<ImageListing[]>
   /** Ask for an update. The job may wait its turn; a plan is finished when this returns. */
   update(spec: UpdateSpec, options?: RequestOptions): Promise<JobId>
   getJob(id: JobId): Promise<JobStatus>

@@ -52,6 +52,7 @@ export function createFluxdClient(options: FluxdClientOptions): Fluxd {
         containerFields: '',
         namespace: 'namespace' in query ? query.namespace : '',
         service: workload ?? '<all>',
+        ...(query.reasons && { reasons: 'true' }),
       })
       return decode(body, 'array', '[]v6.ImageStatus', readImageStatuses)
     },

@@ -21,6 +21,8 @@ import { takeLock } from './lock.ts'
  * The image store in LMDB: a folder with one data file, written in transactions, so that a kill leaves the last whole
  * state. It can always be made anew from the registries, and is, where it can't be read.
  *
+ * Writes are left to the system to flush: a kill loses nothing, and a machine that loses power at worst a cache.
+ *
  * One process holds it. Network file systems are refused: neither memory maps nor locks hold there.
  */
 
@@ -129,6 +131,7 @@ function openTables(folder: string): Tables {
     maxDbs: 4,
     noSubdir: false,
     overlappingSync: false,
+    noSync: true,
   })
   const tables = {
     root,

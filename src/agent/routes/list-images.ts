@@ -6,7 +6,7 @@ import { allWorkloads } from '../../core/update/spec.ts'
 import { ok, type Route } from '../../http/route.ts'
 import type { Listings } from '../listings.ts'
 
-/** `GET /v6/images` and `GET /v10/images` `?service=&namespace=&containerFields=` → 200 `ImageStatus[]` or `null` */
+/** `GET /v6/images` and `GET /v10/images` `?service=&namespace=&containerFields=&reasons=` → 200 `ImageStatus[]` or `null` */
 export function listImages({ listings }: { listings: Listings }): Route[] {
   const handle: Route['handle'] = async ({ query, signal }) => {
     const namespace = query.get('namespace') ?? ''
@@ -19,7 +19,8 @@ export function listImages({ listings }: { listings: Listings }): Route[] {
       })
     }
     const fields = (query.get('containerFields') ?? '').split(',').filter(Boolean)
-    return ok(imageStatusesToWire(await listings.images({ namespace, id, fields, signal })))
+    const reasons = query.get('reasons') === 'true'
+    return ok(imageStatusesToWire(await listings.images({ namespace, id, fields, reasons, signal })))
   }
   return [
     { ...paths.images, handle },

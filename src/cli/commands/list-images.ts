@@ -33,6 +33,12 @@ export const listImages = defineCommand({
       value: 'COUNT',
       summary: 'images of each container; 0 for all',
     },
+    {
+      name: 'verbose',
+      short: 'v',
+      type: 'bool',
+      summary: 'also say why images are not known, and why automation holds',
+    },
     ...listFlags,
     controllerFlag,
   ],
@@ -43,7 +49,10 @@ export const listImages = defineCommand({
     const query = await readQuery(ctx, flags.workload || flags.controller, flags.namespace)
     const fluxd = await ctx.fluxd()
 
-    const found = await ctx.io.during('Listing images', fluxd.listImages(query))
+    const found = await ctx.io.during(
+      'Listing images',
+      fluxd.listImages({ ...query, ...(flags.verbose && { reasons: true }) }),
+    )
 
     const listings = found.sort((a, b) => compareCodePoints(a.id, b.id))
     if (flags.outputFormat === 'json') {
@@ -87,7 +96,10 @@ export function formatImages(
 }
 
 /** Rows of container, image and creation time. */
-function containerRows({ name, current, available = [], availableError }: ListedContainer, limit: number) {
+function containerRows(
+  { name, current, available = [], availableError, reasons = [] }: ListedContainer,
+  limit: number,
+) {
   const rows = [
     [
       name,
@@ -107,6 +119,7 @@ function containerRows({ name, current, available = [], availableError }: Listed
     rows.push(['', `${mark} ${tag}`, formatCreated(image.createdAt)])
   }
   if (!foundCurrent) rows.push(['', `'-> ${currentTag || '(untagged)'}`, '?'])
+  for (const { code, message } of reasons) rows.push(['', `${code}: ${message}`, ''])
   return rows
 }
 

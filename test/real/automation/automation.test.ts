@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect } from 'vitest'
 import { type JsonValue, valueAt } from '../../../src/core/json.ts'
 import { request } from '../../../src/playground/kube/control-plane.ts'
@@ -273,6 +276,37 @@ test('several images found in one poll are one commit: of one release, of main a
     `Auto-release multiple (2) images\n\n - ${host}/openfaas/gateway:0.8.7\n - ${host}/openfaas/operator:0.9.0`,
   )
   expect({ files, lines: lines.length }).toEqual({ files: ['openfaas.yaml'], lines: 4 })
+})
+
+test('a restart, also after a kill, asks the registry nothing that the store can answer', async ({
+  plane,
+  namespace,
+}) => {
+  const folder = await mkdtemp(join(tmpdir(), 'images-'))
+  try {
+    await using world = await automatedWorld(plane, namespace, {
+      ...podinfo,
+      args: [`--registry-cache-dir=${folder}`],
+    })
+    await world.expectQuiet()
+    const list = async () => {
+      const { stdout } = await fluxctl(['list-images', `--namespace=${namespace}`], {
+        env: { FLUX_URL: world.agent.url },
+      })
+      return stdout
+    }
+    const before = await list()
+    expect(before).toMatch(/3\.1\.5/)
+
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      world.registry.requests.length = 0
+      await world.restart(signal)
+      expect(await list()).toBe(before)
+      expect(world.registry.requests.map(({ path }) => path)).toEqual([])
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 for (const { args, says } of [
