@@ -15,6 +15,8 @@ import { type Reply, type Route, textBody } from './route.ts'
  */
 
 const maxBodyBytes = 1024 * 1024
+/** addresses hold lists of IDs; Node's own bound, 16 KiB, ends at some 300 workloads */
+const maxHeaderBytes = 256 * 1024
 /** a client that has not sent its whole request by then is cut off */
 const requestTimeoutMs = 60_000
 
@@ -101,6 +103,7 @@ function createApp(log: Log): FastifyInstance {
   const app = Fastify({
     bodyLimit: maxBodyBytes,
     requestTimeout: requestTimeoutMs,
+    http: { maxHeaderSize: maxHeaderBytes },
     exposeHeadRoutes: false,
     frameworkErrors: (error, request, reply) => {
       send(reply, problemReply(translate(error), request.headers.accept))

@@ -126,6 +126,15 @@ function help(text: string): string | undefined {
   return /^(The API endpoint requested|Job not found)/.test(text) ? text : undefined
 }
 
+test('takes the IDs of a thousand workloads in one address, as fluxctl sends them to watch a release', async () => {
+  const { url } = await serve()
+  const ids = Array.from({ length: 1000 }, (_, index) => `some-namespace:deployment/some-workload-${index}`)
+
+  const { status } = await ask(`${url}/api/flux/v6/services?services=${encodeURIComponent(ids.join(','))}`)
+
+  expect(status).toBe(200)
+})
+
 describe('matching', () => {
   test.each([
     { path: '/v6/jobs', why: 'a required parameter is missing' },
