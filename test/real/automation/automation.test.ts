@@ -309,6 +309,107 @@ test('a restart, also after a kill, asks the registry nothing that the store can
   }
 })
 
+test('what is held is never released, and list-images -v says why', async ({ plane, namespace }) => {
+  const at = (day: number) => `2024-01-0${day}T00:00:00Z`
+  const held = (name: string, image: string, pattern: string) => ({
+    [`${name}.yaml`]: workload(name, {
+      image: `$REGISTRY/example/${image}`,
+      annotations: automated({ app: pattern }),
+    }),
+  })
+  await using world = await automatedWorld(plane, namespace, {
+    images: {
+      'example/dated': { '1.0.0': at(1), '1.1.0': at(2) },
+      'example/undated': { old: '', new: '' },
+      'example/epoch': { a: '1970-01-01T00:00:00Z', b: '1970-01-01T00:00:00Z' },
+      'example/odd': { old: at(1), windows: at(2) },
+    },
+    files: {
+      ...held('invalid', 'dated:1.0.0', 'semver:nonsense'),
+      ...held('vanished', 'dated:gone', 'glob:*'),
+      ...held('undated', 'undated:old', 'glob:*'),
+      ...held('epoch', 'epoch:b', 'glob:*'),
+      ...held('partial', 'odd:old', 'glob:*'),
+      ...held('missing', 'nowhere:1', 'glob:*'),
+      ...held('excluded', 'excluded:1', 'glob:*'),
+      // two workloads with one image and different filters
+      ...held('major', 'dated:1.1.0', 'semver:^1'),
+      ...held('minor', 'dated:1.0.0', 'semver:~1.0'),
+    },
+    args: ['--registry-exclude-image=*/example/excluded'],
+  })
+  world.registry.pushManifest('example/odd', 'windows', { schemaVersion: 9 }, 'text/plain')
+
+  await world.expectQuiet()
+
+  const reasonsOf = async (name: string) => {
+    const { stdout } = await fluxctl(['list-images', '-v', `--workload=${namespace}:deployment/${name}`], {
+      env: { FLUX_URL: world.agent.url },
+    })
+    return [...stdout.matchAll(/^ +([A-Z_]+): /gm)].map(([, code]) => code)
+  }
+  const expected = {
+    invalid: ['PATTERN_INVALID'],
+    vanished: ['TIME_UNKNOWN'],
+    undated: ['TIME_UNKNOWN'],
+    epoch: ['TIME_EPOCH'],
+    partial: ['METADATA_MISSING'],
+    missing: ['REGISTRY_IMAGE_MISSING', 'LISTING_MISSING'],
+    excluded: ['IMAGE_EXCLUDED', 'LISTING_MISSING'],
+    major: [],
+    minor: [],
+  }
+  for (const [name, codes] of Object.entries(expected))
+    await eventually(async () => {
+      const seen = await reasonsOf(name)
+      return seen.join() === codes.join() || Promise.reject(new Error(`${name}: ${seen}`))
+    })
+  const log = world.agent.log.join('\n')
+  expect(log).toMatch(/source=invalid\.yaml:1 .*code=PATTERN_INVALID/)
+  const metrics = await (await fetch(`http://127.0.0.1:${world.agent.port}/metrics`)).text()
+  expect(metrics).toMatch(/fluxd_automation_containers\{code="PATTERN_INVALID"\} 1/)
+  expect(metrics).toMatch(/fluxd_image_repositories\{code="REGISTRY_IMAGE_MISSING"\} 1/)
+})
+
+test('a pull secret that the registry refuses', async ({ plane, namespace }) => {
+  await using world = await automatedWorld(plane, namespace, {
+    ...podinfo,
+    registry: { auth: { type: 'basic', user: 'robot', password: 'S3CRET' } },
+  })
+  const give = (password: string) =>
+    request(
+      plane,
+      'PATCH',
+      `/api/v1/namespaces/${namespace}/secrets/pull?fieldManager=test&force=true`,
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'pull' },
+        type: 'kubernetes.io/dockerconfigjson',
+        data: {
+          '.dockerconfigjson': dockerConfig(world.registry.host, password),
+        },
+      },
+      { 'content-type': 'application/apply-patch+yaml' },
+    )
+  await give('WR0NG')
+  await request(
+    plane,
+    'PATCH',
+    `/api/v1/namespaces/${namespace}/serviceaccounts/default`,
+    { imagePullSecrets: [{ name: 'pull' }] },
+    { 'content-type': 'application/merge-patch+json' },
+  )
+
+  await world.announce('example/podinfo')
+  await world.agent.until(/code=REGISTRY_DENIED/)
+  expect(world.agent.log.join('\n')).not.toMatch(/WR0NG|S3CRET/)
+
+  await give('S3CRET')
+  await world.push('example/podinfo', '3.1.6', '2024-06-01T00:00:00Z')
+  expect((await world.nextCommit()).message).toMatch(/:3\.1\.6$/)
+})
+
 for (const { args, says } of [
   { args: ['--git-readonly'], says: 'Repo is read-only' },
   { args: ['--registry-disable-scanning'], says: 'Registry scanning is disabled' },
@@ -330,4 +431,9 @@ for (const { args, says } of [
     expect(world.agent.log.join('\n')).not.toContain('polling for new images')
     expect(await world.upstream.git('rev-list', '--count', 'master')).toBe('1')
   })
+}
+
+function dockerConfig(host: string, password: string): string {
+  const auth = Buffer.from(`robot:${password}`).toString('base64')
+  return Buffer.from(JSON.stringify({ auths: { [host]: { auth } } })).toString('base64')
 }
