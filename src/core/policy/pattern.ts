@@ -30,8 +30,21 @@ export interface TagPattern {
 /** A pattern that is longer, prefix and all, is invalid. */
 export const maxPatternBytes = 1024
 
+/** Steps of a compiled expression: time grows with them, and 1 KiB of repeats can make 200,000. */
+const maxProgramSize = 2_000
+const keptPatterns = 1_000
+/** by text: each workload is asked about again and again */
+const known = new Map<string, TagPattern>()
+
 /** Read a pattern. Text without a known prefix is a glob. Never throws; see `fault`. */
 export function parsePattern(text: string): TagPattern {
+  const pattern = known.get(text) ?? compilePattern(text)
+  if (known.size >= keptPatterns) known.clear()
+  if (!isTooLong(text)) known.set(text, pattern)
+  return pattern
+}
+
+function compilePattern(text: string): TagPattern {
   const [kind, body] = splitPrefix(text)
   const common = {
     text: `${kind}:${body}`,
@@ -63,6 +76,7 @@ function matcher(kind: TagPattern['kind'], body: string): (tag: string) => boole
   if (kind === 'glob') return (tag) => globMatches(body, tag)
   if (kind === 'regexp') {
     const expression = RE2JS.compile(body)
+    if (expression.programSize() > maxProgramSize) throw new Error('the expression is too large')
     return (tag) => expression.test(tag)
   }
   const constraint = parseConstraint(body)

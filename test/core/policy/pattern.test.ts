@@ -74,6 +74,7 @@ test.each([
   { text: 'semver:bogus', fault: /improper constraint: bogus/ },
   { text: 'regexp:*', fault: /missing argument to repetition operator/ },
   { text: 'regexp:(a{1000}){1000}', fault: /invalid repeat count/ },
+  { text: `regexp:${'\\p{L}{500}'.repeat(50)}`, fault: /expression is too large/ },
   { text: `glob:${'x'.repeat(maxPatternBytes)}`, fault: /at most 1024 bytes/ },
 ])('says why $text is invalid', ({ text, fault }) => {
   expect(parsePattern(text).fault).toMatch(fault)
