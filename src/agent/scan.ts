@@ -384,7 +384,20 @@ export function createScanner(options: ScannerOptions): Scanner {
     return problem !== undefined || ageMs >= freshMs || ageMs < 0
   }
 
+  /** Whether automation can't choose from what is known of a repository. */
+  const isLacking = (name: string, containers: readonly ContainerDemand[]): boolean =>
+    !store.getRepository(name) ||
+    needed(name, tagsForAutomation(tagsOf(name), containers)).some(({ need }) => need === 'missing')
+
+  /** Between two full rounds only what is new is asked for, and where nothing is, nobody is asked. */
   const round = async (full: boolean): Promise<void> => {
+    if (!full && notified.size === 0) {
+      const lacking = [...(await options.demand())].some(
+        ([name, containers]) =>
+          containers.some(({ current }) => catalog.isScanned(current)) && isLacking(name, containers),
+      )
+      if (!lacking) return
+    }
     const repos = await reposOf(await options.wanted())
     const names = new Set(repos.map(({ name }) => name))
     for (const name of notified) {
@@ -395,9 +408,8 @@ export function createScanner(options: ScannerOptions): Scanner {
     for (const repo of repos) {
       const line = lineOf(repo.image)
       if (rests(repo.image)) continue
-      const unknown = !store.getRepository(repo.name)
       if (notified.delete(repo.name)) line.urgent.set(repo.name, repo)
-      else if (unknown || (full && isDue(repo.name))) line.due.set(repo.name, repo)
+      else if (full ? isDue(repo.name) : isLacking(repo.name, repo.containers)) line.due.set(repo.name, repo)
       else line.background.set(repo.name, repo)
     }
     for (const line of hosts.values()) serve(line)
