@@ -83,7 +83,14 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
   const { cluster, clock, log, metrics } = parts
   const { git, sync, k8s } = config
   const queue = createQueue({ signal })
-  const view = createClusterView({ cluster, namespaces: k8s.namespaces, clock, log, signal })
+  const view = createClusterView({
+    cluster,
+    namespaces: k8s.namespaces,
+    onChange: (id) => syncer.changed(id),
+    clock,
+    log,
+    signal,
+  })
   const repository = createRepository({
     mirror: parts.mirror,
     branch: git.branch,
@@ -153,7 +160,12 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     gitPaths: git.paths,
     syncSet: syncSetName(repository.safeUrl, git.branch, git.paths),
     namespaces: k8s.namespaces,
+    drift: sync.drift,
+    queue,
+    intervalMs: sync.intervalMs,
     timeoutMs: sync.timeoutMs,
+    signal,
+    onTold: events.tellDrift,
     async onSynced(report, mirror) {
       const story = planSyncEvents({
         ...report,

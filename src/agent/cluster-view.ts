@@ -51,6 +51,8 @@ export interface ClusterViewOptions {
   cluster: Cluster
   /** empty: all */
   namespaces: readonly string[]
+  /** told of each object that the server says has changed, or is gone */
+  onChange(id: ResourceId): void
   clock: Clock
   log: Log
   signal: AbortSignal
@@ -59,6 +61,7 @@ export interface ClusterViewOptions {
 export function createClusterView({
   cluster,
   namespaces,
+  onChange,
   clock,
   log,
   signal,
@@ -68,6 +71,7 @@ export function createClusterView({
   const common = {
     cluster,
     namespaces: namespaces.length > 0 ? namespaces : undefined,
+    onChange,
     clock,
     log,
     signal,

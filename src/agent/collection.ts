@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { FluxError, messageOf } from '../core/errors.ts'
 import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../core/json.ts'
 import { type ResourceId, resourceIdOf } from '../core/resource/id.ts'
+import { type Ownership, readOwnership } from '../core/sync/drift.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Cluster, ObjectKey, ResourceType } from '../ports/cluster.ts'
 import type { Log } from '../ports/log.ts'
@@ -23,8 +23,7 @@ export interface LiveObject {
   labels: Readonly<Record<string, string>>
   /** without `last-applied-configuration` */
   annotations: Readonly<Record<string, string>>
-  /** digest of the set of fields that our own apply owns; absent where we own none */
-  ownedFields: string | undefined
+  ownership: Ownership
   /** another object made this one */
   owned: boolean
 }
@@ -48,6 +47,8 @@ export interface CollectionOptions<T> {
   metadataOnly: boolean
   /** what to keep of an object */
   trim(object: JsonObject, live: LiveObject): T
+  /** told of each object that the server says has changed, or is gone; not of `put` */
+  onChange(id: ResourceId): void
   clock: Clock
   log: Log
   signal: AbortSignal
@@ -82,10 +83,15 @@ export function followCollection<T extends { live: LiveObject }>(
     objects.set(name, trim(object, live))
   }
 
-  const forget = (namespace: string | undefined, isGone: (name: string) => boolean) => {
+  /** @returns what is forgotten */
+  const forget = (namespace: string | undefined, isGone: (name: string) => boolean): ResourceId[] => {
+    const gone: ResourceId[] = []
     for (const [name, { live }] of objects) {
-      if ((namespace === undefined || live.key.namespace === namespace) && isGone(name)) objects.delete(name)
+      if ((namespace !== undefined && live.key.namespace !== namespace) || !isGone(name)) continue
+      objects.delete(name)
+      gone.push(live.id)
     }
+    return gone
   }
 
   const listScope = async (namespace: string | undefined): Promise<string> => {
@@ -100,7 +106,8 @@ export function followCollection<T extends { live: LiveObject }>(
       take(item)
       seen.add(nameOf(item))
     }
-    forget(namespace, (name) => !seen.has(name))
+    const gone = forget(namespace, (name) => !seen.has(name))
+    for (const id of [...gone, ...[...objects.values()].map(({ live }) => live.id)]) options.onChange(id)
     return resourceVersion
   }
 
@@ -127,6 +134,7 @@ export function followCollection<T extends { live: LiveObject }>(
           else {
             if (event.type === 'DELETED') objects.delete(nameOf(event.object))
             else take(event.object)
+            options.onChange(readLiveObject(event.object, type).id)
             from = textAt(event.object, 'metadata', 'resourceVersion') ?? from
           }
         }
@@ -190,26 +198,9 @@ export function readLiveObject(object: JsonObject, type: ResourceType): LiveObje
     resourceVersion: textAt(metadata, 'resourceVersion') ?? '',
     labels: readTexts(metadata['labels']),
     annotations,
-    ownedFields: digestOfOwnFields(metadata['managedFields']),
+    ownership: readOwnership(metadata['managedFields']),
     owned: Array.isArray(owners) && owners.length > 0,
   }
-}
-
-/** The field manager under which we apply. */
-const fieldManager = 'fluxd'
-
-function digestOfOwnFields(managedFields: JsonValue | undefined): string | undefined {
-  if (!Array.isArray(managedFields)) return undefined
-  const own = managedFields.find(
-    (entry) =>
-      valueAt(entry, 'manager') === fieldManager &&
-      valueAt(entry, 'operation') === 'Apply' &&
-      valueAt(entry, 'subresource') === undefined,
-  )
-  if (own === undefined) return undefined
-  return createHash('sha1')
-    .update(JSON.stringify(valueAt(own, 'fieldsV1') ?? null))
-    .digest('base64')
 }
 
 /** Resource versions of one collection grow; where they are no numbers, nothing is known to be older. */

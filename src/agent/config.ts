@@ -141,6 +141,13 @@ export const flags = [
     value: 'DURATION',
     summary: 'limit of a sync and of a job',
   },
+  {
+    name: 'drift',
+    type: 'string',
+    default: 'interval',
+    value: 'WHEN',
+    summary: 'put right what others change: at each interval, instant, or only report it',
+  },
   { name: 'sync-garbage-collection', type: 'bool', summary: 'delete what left Git' },
   { name: 'sync-garbage-collection-dry', type: 'bool', summary: 'log what garbage collection would delete' },
   {
@@ -353,6 +360,7 @@ export type Flags = FlagValues<typeof flags>
 
 export type ApiAuth = 'loopback' | 'token' | 'none'
 export type SyncState = 'git' | 'secret'
+export type DriftMode = 'interval' | 'instant' | 'report'
 
 /** What fluxd does, read from its flags and environment. Durations are milliseconds. */
 export interface Config {
@@ -376,7 +384,7 @@ export interface Config {
     pollIntervalMs: number
     timeoutMs: number
   }
-  sync: { intervalMs: number; timeoutMs: number; state: SyncState }
+  sync: { intervalMs: number; timeoutMs: number; state: SyncState; drift: DriftMode }
   automation: { intervalMs: number }
   registry: {
     disabled: boolean
@@ -480,6 +488,8 @@ export function readConfig(
   }
   if (v.syncState !== 'git' && v.syncState !== 'secret')
     throw oneOf('sync-state', v.syncState, ['git', 'secret'])
+  if (v.drift !== 'interval' && v.drift !== 'instant' && v.drift !== 'report')
+    throw oneOf('drift', v.drift, ['interval', 'instant', 'report'])
   if (v.apiAuth !== 'loopback' && v.apiAuth !== 'token' && v.apiAuth !== 'none') {
     throw oneOf('api-auth', v.apiAuth, ['loopback', 'token', 'none'])
   }
@@ -562,7 +572,7 @@ export function readConfig(
         pollIntervalMs: v.gitPollInterval,
         timeoutMs: v.gitTimeout,
       },
-      sync: { intervalMs: v.syncInterval, timeoutMs: v.syncTimeout, state },
+      sync: { intervalMs: v.syncInterval, timeoutMs: v.syncTimeout, state, drift: v.drift },
       automation: {
         intervalMs:
           given.has('registry-poll-interval') && !given.has('automation-interval')

@@ -2,6 +2,7 @@ import { describeEvent } from '../api/event.ts'
 import { messageOf } from '../core/errors.ts'
 import { clusterScope, type ResourceId, resourceIdParts } from '../core/resource/id.ts'
 import type { FluxEvent } from '../core/sync/event.ts'
+import type { PlannedApply } from '../core/sync/plan.ts'
 import type { Cluster, ClusterEvent } from '../ports/cluster.ts'
 import type { Log } from '../ports/log.ts'
 import type { ClusterView } from './cluster-view.ts'
@@ -13,6 +14,8 @@ export interface Events {
   emit(event: FluxEvent): Promise<void>
   /** What could not be applied, once for each new reason. */
   tellFailures(failures: readonly SyncFailure[]): Promise<void>
+  /** That an object has drifted, and is left so. */
+  tellDrift(told: { item: PlannedApply; reason: string; message: string }): Promise<void>
 }
 
 /** Events about more objects than this would tell nobody anything. */
@@ -46,6 +49,14 @@ export function createEvents({
         if (live) await write({ ...regardingOf(live), type: 'Normal', reason: 'Released', message: text })
       }
     },
+
+    tellDrift: ({ item: { apiVersion, kind, namespace, name, source }, reason, message }) =>
+      write({
+        regarding: { apiVersion, kind, name, ...(namespace && { namespace }) },
+        type: 'Warning',
+        reason,
+        message: `${source}: ${message}`,
+      }),
 
     async tellFailures(failures) {
       const news = failures.filter(({ id, error }) => told.get(id) !== error.what)

@@ -3,7 +3,7 @@ import type { JsonObject } from '../core/json.ts'
 import { valueAt } from '../core/json.ts'
 import type { LoadedResource } from '../core/manifest/load.ts'
 import type { ResourceId } from '../core/resource/id.ts'
-import { checksumAnnotation, checksumOf } from '../core/sync/inventory.ts'
+import { checksumOf } from '../core/sync/inventory.ts'
 import { changedIds, type PlannedApply, planSync, type SkipReason, type SyncPlan } from '../core/sync/plan.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Cluster, Discovery, ListOptions, ResourceType } from '../ports/cluster.ts'
@@ -12,8 +12,11 @@ import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
 import type { Turn } from '../runtime/queue.ts'
+import { createApplier, kindKey } from './applier.ts'
 import type { ClusterView } from './cluster-view.ts'
 import { type LiveObject, objectName, readLiveObject } from './collection.ts'
+import type { DriftMode } from './config.ts'
+import { createDrift, type DriftOptions } from './drift.ts'
 import type { LoadedManifests, ManifestStore } from './manifests.ts'
 import type { SyncMarker } from './marker.ts'
 import type { Repository } from './repository.ts'
@@ -33,6 +36,8 @@ export interface Syncer {
   outstanding(ref: string, signal?: AbortSignal): Promise<Revision[]>
   /** What the last pass could not do for a resource, or nothing. */
   errorOf(id: ResourceId): string
+  /** The cluster says that an object has changed. */
+  changed(id: ResourceId): void
 }
 
 export interface SyncReport {
@@ -58,7 +63,8 @@ export interface SyncFailure {
   error: FluxError
 }
 
-export interface SyncerOptions {
+export interface SyncerOptions extends Pick<DriftOptions, 'queue' | 'intervalMs' | 'onTold' | 'signal'> {
+  drift: DriftMode
   repository: Repository
   manifests: ManifestStore
   cluster: Cluster
@@ -77,15 +83,6 @@ export interface SyncerOptions {
   metrics: Metrics
 }
 
-/** What we know to have applied, to tell drift from peace. */
-interface Applied {
-  checksum: string
-  ownedFields: string | undefined
-  type: ResourceType
-  namespace: string
-  name: string
-}
-
 type Checksums = ReadonlyMap<ResourceId, string>
 type FindLive = (type: ResourceType, namespace: string | undefined, name: string) => LiveObject | undefined
 
@@ -99,14 +96,14 @@ const skipTexts: Record<SkipReason, string | undefined> = {
   'ignored-in-cluster': 'not applying resource; ignore annotation in cluster resource',
   'namespace-not-allowed': undefined,
 }
-const discoveryWaitMs = 15_000
-const discoveryPollMs = 100
 
 export function createSyncer(options: SyncerOptions): Syncer {
   const { repository, cluster, view, marker, clock, metrics } = options
   const log = options.log.with({ component: 'sync-loop' })
-  const applied = new Map<ResourceId, Applied>()
   const failures = new Map<ResourceId, SyncFailure>()
+  const applier = createApplier({ cluster, view, clock, log })
+  const { applied } = applier
+  const drift = createDrift({ ...options, mode: options.drift, applier, failures })
   /** the pass that ended last: its revision, what it wanted, and kinds that nobody knew */
   let last: { revision: Revision; checksums: Checksums; unscoped: boolean } | undefined
   let warned = new Set<string>()
@@ -114,18 +111,14 @@ export function createSyncer(options: SyncerOptions): Syncer {
   let marked: Revision | undefined
   let sharingTold = false
 
-  const isAsApplied = ({ checksum, ownedFields }: Applied, live: LiveObject | undefined) =>
-    live !== undefined &&
-    live.ownedFields === ownedFields &&
-    live.annotations[checksumAnnotation] === checksum
-
   const isQuiet = (head: Revision): boolean =>
     last?.revision === head &&
     failures.size === 0 &&
     view.healthy() &&
-    [...applied.values()].every((known) =>
-      isAsApplied(known, view.find(known.type, known.namespace || undefined, known.name)),
-    )
+    [...applied.values()].every((known) => {
+      const live = view.find(known.type, known.item.namespace || undefined, known.item.name)
+      return applier.isAsApplied(known, live) || drift.leaves(known, live)
+    })
 
   /** Live objects of these types: from the view where it can be trusted, by lists elsewhere and on a full pass. */
   const readLive = async (
@@ -180,6 +173,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
   /** Apply one stage in parallel. What fails is kept by resource; a cluster that is gone ends the pass. */
   const applyStage = async (
     stage: readonly PlannedApply[],
+    liveOf: (item: PlannedApply) => LiveObject | undefined,
     definedHere: ReadonlySet<string>,
     signal: AbortSignal,
   ): Promise<string[]> => {
@@ -188,7 +182,13 @@ export function createSyncer(options: SyncerOptions): Syncer {
     const work = async () => {
       for (const item of next) {
         try {
-          const line = await applyOne(item, await findType(item, definedHere, signal), signal)
+          const known = applied.get(item.id)
+          const live = liveOf(item)
+          if (known?.item.checksum !== item.checksum) drift.forget(item.id)
+          const { line } =
+            known?.item.checksum === item.checksum
+              ? await drift.repair({ ...known, item }, live, signal)
+              : await applier.apply(item, await applier.findType(item, definedHere, signal), live, signal)
           if (line) output.push(line)
           failures.delete(item.id)
         } catch (thrown) {
@@ -201,57 +201,6 @@ export function createSyncer(options: SyncerOptions): Syncer {
     }
     await Promise.all(Array.from({ length: Math.min(parallelApplies, stage.length) }, work))
     return output
-  }
-
-  /** @returns what changed, as kubectl says it */
-  const applyOne = async (
-    item: PlannedApply,
-    type: ResourceType,
-    signal: AbortSignal,
-  ): Promise<string | undefined> => {
-    const scope = item.namespace ? { namespace: item.namespace } : {}
-    const { object, change, warnings } = await cluster.apply(
-      { type, name: item.name, ...scope },
-      item.object,
-      {
-        source: item.source,
-        signal,
-      },
-    )
-    for (const warning of warnings)
-      log.write({ method: 'Sync', resource: item.id, source: item.source, warning })
-    const { ownedFields } = readLiveObject(object, type)
-    applied.set(item.id, {
-      checksum: item.checksum,
-      ownedFields,
-      type,
-      namespace: item.namespace,
-      name: item.name,
-    })
-    view.put(type, object)
-    return change === 'unchanged' ? undefined : `${resourceName(type)}/${item.name} ${change}`
-  }
-
-  /** The type of an object whose definition may have come with this very pass. */
-  const findType = async (
-    { apiVersion, kind }: PlannedApply,
-    definedHere: ReadonlySet<string>,
-    signal: AbortSignal,
-  ): Promise<ResourceType> => {
-    const untilMs = clock.monotonicMs() + discoveryWaitMs
-    for (;;) {
-      const type = (await cluster.discover(signal)).find(apiVersion, kind)
-      if (type) return type
-      if (!definedHere.has(kindKey(apiVersion, kind)) || clock.monotonicMs() > untilMs) {
-        throw new FluxError('APPLY_KIND_UNKNOWN', {
-          what: `no matches for kind "${kind}" in version "${apiVersion}"`,
-          why: 'The API server serves no such kind.',
-          next: 'Install its CustomResourceDefinition, or add it to the repository.',
-        })
-      }
-      await clock.sleep(discoveryPollMs, signal)
-      cluster.forgetDiscovery()
-    }
   }
 
   /** The marker's revision; none where history was rewritten, and the repository has it no more. */
@@ -302,21 +251,23 @@ export function createSyncer(options: SyncerOptions): Syncer {
     for (const id of [...applied.keys(), ...failures.keys()]) {
       if (plan.checksums.has(id)) continue
       applied.delete(id)
+      applier.replicas.delete(id)
+      drift.forget(id)
       failures.delete(id)
     }
-    const differs = ({ id, checksum }: PlannedApply): boolean => {
-      const known = applied.get(id)
+    if (!last) await learnReplicas(mirror, from)
+    const liveOfItem = ({ id }: PlannedApply) => {
       const resource = manifests.resources.get(id)
-      return known?.checksum !== checksum || !isAsApplied(known, resource && liveOf(resource))
+      return resource && liveOf(resource)
     }
-    const stages = plan.stages.map((stage) => stage.filter(differs)).filter((stage) => stage.length > 0)
+    const stages = await dueStages(plan, liveOfItem, signal)
     const count = stages.reduce((sum, stage) => sum + stage.length, 0)
     const startedMs = clock.monotonicMs()
     const output: string[] = []
     if (count > 0) log.write({ method: 'Sync', cmd: 'apply', args: '', count })
     for (const stage of stages) {
       signal = limited()
-      output.push(...(await applyStage(stage, definitionsIn(manifests), signal)))
+      output.push(...(await applyStage(stage, liveOfItem, definitionsIn(manifests), signal)))
       if (stage.some(({ kind }) => kind === 'CustomResourceDefinition')) cluster.forgetDiscovery()
       await turn.giveWay()
     }
@@ -347,6 +298,36 @@ export function createSyncer(options: SyncerOptions): Syncer {
     view.follow(await cluster.discover(turn.signal), [
       ...new Set([...applied.values()].map(({ type }) => type)),
     ])
+    drift.lookAtAll()
+  }
+
+  /** Of each stage what is new, what failed, and what has drifted and shall be repaired. */
+  const dueStages = async (
+    { stages }: SyncPlan,
+    liveOf: (item: PlannedApply) => LiveObject | undefined,
+    signal: AbortSignal,
+  ): Promise<PlannedApply[][]> => {
+    const due: PlannedApply[][] = []
+    for (const stage of stages) {
+      const taken: PlannedApply[] = []
+      for (const item of stage) {
+        const known = applied.get(item.id)
+        if (known?.item.checksum !== item.checksum) taken.push(item)
+        else if (!applier.isAsApplied(known, liveOf(item))) {
+          if (await drift.takes(known, liveOf(item), signal)) taken.push(item)
+        }
+      }
+      if (taken.length > 0) due.push(taken)
+    }
+    return due
+  }
+
+  /** Before the first pass: the replicas that Git named when the marker was moved. */
+  const learnReplicas = async (mirror: GitMirror, from: Revision | undefined): Promise<void> => {
+    for (const [id, manifest] of await previousManifests(mirror, from)) {
+      const replicas = valueAt(manifest, 'spec', 'replicas')
+      if (replicas !== undefined) applier.replicas.set(id, replicas)
+    }
   }
 
   const tellSkipped = ({ skipped }: SyncPlan, { resources }: LoadedManifests) => {
@@ -363,10 +344,18 @@ export function createSyncer(options: SyncerOptions): Syncer {
 
   const previousChecksums = async (mirror: GitMirror, from: Revision | undefined): Promise<Checksums> => {
     if (last) return last.checksums
+    const manifests = await previousManifests(mirror, from)
+    return new Map([...manifests].map(([id, manifest]) => [id, checksumOf(manifest)]))
+  }
+
+  const previousManifests = async (
+    mirror: GitMirror,
+    from: Revision | undefined,
+  ): Promise<Map<ResourceId, JsonObject>> => {
     if (!from) return new Map()
     try {
       const { resources } = await options.manifests.load(mirror, from)
-      return new Map([...resources].map(([id, { manifest }]) => [id, checksumOf(manifest.value)]))
+      return new Map([...resources].map(([id, { manifest }]) => [id, manifest.value]))
     } catch (thrown) {
       const warning = 'failed to load last-synced resources. sync event may be inaccurate'
       options.log.write({ component: 'daemon', warning, ...failureFields(thrown) })
@@ -410,6 +399,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
     },
 
     errorOf: (id) => failures.get(id)?.error.what ?? '',
+    changed: drift.changed,
   }
 }
 
@@ -462,13 +452,4 @@ function definitionsIn({ resources }: LoadedManifests): Set<string> {
     }
   }
   return kinds
-}
-
-function kindKey(apiVersion: string, kind: string): string {
-  return `${apiVersion} ${kind}`
-}
-
-/** `deployment.apps`, as kubectl prints it. */
-function resourceName({ group, kind }: ResourceType): string {
-  return group ? `${kind.toLowerCase()}.${group}` : kind.toLowerCase()
 }

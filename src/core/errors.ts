@@ -33,6 +33,7 @@ export const errorCodes = {
   CLUSTER_WATCH_EXPIRED: 'server',
   DEMO_CHECK_FAILED: 'server',
   DEMO_UNAVAILABLE: 'user',
+  DRIFT_CONTESTED: 'user',
   FLAG_INVALID: 'user',
   FLAG_UNSUPPORTED: 'user',
   FLUXD_AMBIGUOUS: 'user',

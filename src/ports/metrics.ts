@@ -7,6 +7,8 @@ export interface Metrics {
   observeSync(pass: { success: boolean; durationMs: number }): void
   /** Objects of the last pass: `flux_daemon_sync_manifests`. */
   setSyncManifests(manifests: { applied: number; failed: number }): void
+  /** Objects that differ from Git and are left so: `fluxd_drifted_objects`. */
+  setDriftedObjects(count: number): void
   /** From the start of a job to its end: `flux_daemon_job_duration_seconds`. */
   observeJob(job: { success: boolean; durationMs: number }): void
   /** How long a job waited: `flux_daemon_queue_duration_seconds`. */

@@ -67,6 +67,7 @@ function follow({ namespaces, listFault }: { namespaces?: string[]; listFault?: 
     namespaces,
     metadataOnly: true,
     trim: (_, live) => ({ live }),
+    onChange() {},
     clock,
     log,
     signal: stop.signal,

@@ -132,20 +132,21 @@ test('commits that the upstream refuses together are pushed one by one', async (
   expect(subjects).not.toContain('app2')
 })
 
-test('a race that somebody else wins five times has every change derived again', async () => {
+test('a race that somebody else wins three times has every change derived again', async () => {
   await using world = await startWorld(['--registry-disable-scanning'])
   const { upstream, agent } = world
-  await upstream.hook('pre-receive', fasterBy(5))
+  const rivals = names.slice(0, 4)
+  await upstream.hook('pre-receive', fasterBy(3))
 
-  const done = await Promise.all(names.map((name) => agent.update(locking(name))))
+  const done = await Promise.all(rivals.map((name) => agent.update(locking(name))))
 
-  expect(done.map(({ status }) => valueAt(status, 'StatusString'))).toEqual(Array(10).fill('succeeded'))
-  const log = (await upstream.git('log', '--reverse', '--format=%H %s', 'main')).split('\n').slice(6)
-  expect(log.map((line) => line.slice(41)).toSorted()).toEqual(names.map((name) => `Locked: ${id(name)}`))
+  expect(done.map(({ status }) => valueAt(status, 'StatusString'))).toEqual(Array(4).fill('succeeded'))
+  const log = (await upstream.git('log', '--reverse', '--format=%H %s', 'main')).split('\n').slice(4)
+  expect(log.map((line) => line.slice(41)).toSorted()).toEqual(rivals.map((name) => `Locked: ${id(name)}`))
   expect(done.map(({ status }) => valueAt(status, 'Result', 'revision')).toSorted()).toEqual(
     log.map((line) => line.slice(0, 40)).toSorted(),
   )
-  for (const name of names) {
+  for (const name of rivals) {
     expect(await upstream.git('show', `main:${name}.yaml`)).toContain("fluxcd.io/locked: 'true'")
   }
   expect(await upstream.git('fsck', '--strict')).not.toMatch(/error/)

@@ -15,6 +15,7 @@ test('the page of flags has every flag of fluxd with its default, and no other',
 /** Values that a flag takes, where not any text will do. */
 const samples: Record<string, string> = {
   'api-auth': 'none',
+  drift: 'report',
   'git-verify-signatures-mode': 'all',
   'ssh-keygen-bits': '4096',
   'ssh-keygen-format': 'PEM',

@@ -11,6 +11,7 @@ async function exposeAll(): Promise<string> {
   metrics.observeQueueWait(1)
   metrics.setQueueLength(1)
   metrics.setGitReady(true)
+  metrics.setDriftedObjects(1)
   metrics.setImageRepositories(new Map([['OK', 1]]))
   metrics.setAutomation(new Map([['UP_TO_DATE', 1]]))
   metrics.observeRegistryRequest({ kind: 'tags', success: true, durationMs: 1 })

@@ -74,6 +74,14 @@ export function createMetrics(): Metrics {
         registers,
       }),
   )
+  const driftedObjects = lazily(
+    () =>
+      new Gauge({
+        name: 'fluxd_drifted_objects',
+        help: 'Objects that differ from Git and are left so: contested, or with --drift=report.',
+        registers,
+      }),
+  )
   const registryRequest = histogram(
     'flux_client_fetch_duration_seconds',
     'Duration of requests to image registries, in seconds.',
@@ -122,6 +130,7 @@ export function createMetrics(): Metrics {
     observeJob: ({ success, durationMs }) => job.observe({ success: `${success}` }, durationMs / 1000),
     observeQueueWait: (durationMs) => queueWait().observe(durationMs / 1000),
     setQueueLength: (length) => queueLength().set(length),
+    setDriftedObjects: (count) => driftedObjects().set(count),
     setGitReady: (ready) => gitReady().set(ready ? 1 : 0),
     observeRegistryRequest: ({ kind, success, durationMs }) =>
       registryRequest.observe({ kind, success: `${success}` }, durationMs / 1000),
