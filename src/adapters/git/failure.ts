@@ -83,7 +83,7 @@ function codeOf(access: GitAccess, transport: GitFailure['transport'], output: s
 
 /** The reasons that git gives for refs it could not push. */
 function rejections(output: string): string[] {
-  const all = [...output.matchAll(/^ ! \[(?:remote )?(?:rejected|failure)\] .*\((.*)\)$/gm)].map(
+  const all = [...output.matchAll(/^ ! \[(?:remote )?(?:rejected|failure)\] .*\(([^(\n]*)\)$/gm)].map(
     ([, reason = '']) => reason,
   )
   const causes = all.filter((reason) => !/atomic push fail/i.test(reason))

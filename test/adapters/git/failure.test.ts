@@ -210,3 +210,9 @@ test.each([
 
   expect(error).toMatchObject({ code, next: expect.stringMatching(next) })
 })
+
+test('a reason without end, cut where output is, is read at once', () => {
+  const output = ` ! [remote rejected] abc -> main ${'('.repeat(150_000)}`
+
+  expect(gitError({ doing: 'git push', output, access: 'write', transport: 'http' }).code).toBe('GIT_FAILED')
+})
