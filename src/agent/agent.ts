@@ -184,17 +184,7 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     log,
     metrics,
   })
-  const updater = createUpdater({
-    repository,
-    manifests,
-    view,
-    images,
-    scanner,
-    keychains,
-    namespaces: k8s.namespaces,
-    clock,
-    metrics,
-  })
+  const updater = createUpdater({ repository, manifests, view, images, scanner, keychains, clock, metrics })
   const jobs = createJobs({
     queue,
     updater,

@@ -5,7 +5,6 @@ import { setPolicies } from '../core/manifest/set-policy.ts'
 import { isCandidate } from '../core/policy/choose.ts'
 import { isSet, patternFor, planPolicyChanges } from '../core/policy/policy.ts'
 import type { ResourceId } from '../core/resource/id.ts'
-import { isAllowed } from '../core/sync/plan.ts'
 import {
   type ImageChange,
   imageToRelease,
@@ -15,7 +14,7 @@ import {
   repositoriesNeeded,
   type UpdatePlan,
 } from '../core/update/plan.ts'
-import { reasons, type UpdateResult, type WorkloadResult } from '../core/update/result.ts'
+import type { UpdateResult, WorkloadResult } from '../core/update/result.ts'
 import type { WorkloadsToUpdate } from '../core/update/select.ts'
 import { type AutomatedChange, allLatest, type PolicyUpdates, type UpdateSpec } from '../core/update/spec.ts'
 import { verifyImages } from '../core/update/verify.ts'
@@ -48,8 +47,6 @@ export interface UpdaterOptions {
   images: ImageCatalog
   scanner: Scanner
   keychains: Keychains
-  /** empty: all */
-  namespaces: readonly string[]
   clock: Clock
   metrics: Metrics
 }
@@ -147,13 +144,8 @@ export function createUpdater(options: UpdaterOptions): Updater {
           next: 'Say what to change: --automate, --lock, --tag, --tag-all, or one that undoes these.',
         })
       }
-      const resource = manifests.resources.get(id)
-      if (!resource) {
+      if (!manifests.resources.has(id)) {
         result.set(id, { status: 'skipped', updates: [] }) // without a reason, as v1
-        continue
-      }
-      if (!isAllowed(resource, options.namespaces)) {
-        result.set(id, { status: 'skipped', error: reasons.notInCluster, updates: [] })
         continue
       }
       const containers = workloads.get(id)?.containers

@@ -277,32 +277,6 @@ test('hostile texts of people end in no header, no trailer of ours, no control s
   expect(agent.log.some((line) => line.includes(job))).toBe(true)
 })
 
-test('a policy of a workload outside of the allowed namespaces is left alone', async () => {
-  await using upstream = await gitServer({
-    'web.yaml': deployment('web', 'example/app:1'),
-    'ours.yaml': deployment('web', 'example/app:1', { namespace: 'ours' }),
-  })
-  await using agent = await worldAgent({
-    args: [
-      `--git-url=${upstream.fileUrl}`,
-      '--git-branch=main',
-      '--registry-disable-scanning',
-      '--k8s-allow-namespace=ours',
-    ],
-  })
-  await agent.until(/state="tag flux-sync"/)
-  const before = await upstream.git('rev-parse', 'main')
-
-  const theirs = await agent.update(policyUpdate(id('web'), { add: { automated: 'true' } }))
-
-  expect(theirs.status).toMatchObject({
-    Result: { result: { [id('web')]: { Status: 'skipped', Error: 'not accessible in cluster' } } },
-  })
-  expect(await upstream.git('rev-parse', 'main')).toBe(before)
-  const ours = await agent.update(policyUpdate('ours:deployment/web', { add: { automated: 'true' } }))
-  expect(ours.status).toMatchObject({ Result: { revision: expect.stringMatching(/./) } })
-})
-
 describe('work that meets', () => {
   test('jobs that come together make one commit each, in the order they came', async () => {
     await using world = await startWorld()

@@ -83,7 +83,7 @@ export function planSync({ desired, live, allowedNamespaces, syncSet }: SyncInpu
 }
 
 /** Cluster-scoped objects are always ours to sync; of Namespaces, only those that are allowed. */
-export function isAllowed({ id, namespace }: LoadedResource, allowed: readonly string[]): boolean {
+function isAllowed({ id, namespace }: LoadedResource, allowed: readonly string[]): boolean {
   if (allowed.length === 0) return true
   if (namespace !== '') return allowed.includes(namespace)
   const { kind, name } = resourceIdParts(id)
