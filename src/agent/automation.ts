@@ -74,11 +74,18 @@ export function startAutomation(options: AutomationOptions): Automation {
 /** One look, and the update that comes of it: it has ended when this resolves. */
 function createPoll(options: AutomationOptions): () => Promise<void> {
   const { repository, view, images, jobs, log, metrics } = options
-  /** holds as they were told last, so that each is told once */
-  let told = new Map<string, string>()
+  /** what was told of each container since it was held, so that each hold is told once */
+  let told = new Map<string, Set<string>>()
+
+  const isTold = (holds: Map<string, Set<string>>, key: string, text: string): boolean => {
+    const texts = told.get(key) ?? new Set()
+    const known = texts.has(text)
+    holds.set(key, texts.add(text))
+    return known
+  }
 
   const tell = (decisions: readonly AutomationDecision[], manifests: LoadedManifests) => {
-    const holds = new Map<string, string>()
+    const holds = new Map<string, Set<string>>()
     for (const { workload, container, outcome, code, reason, current, target } of decisions) {
       const policies = manifests.resources.get(workload)?.policies ?? new Map()
       const about = {
@@ -100,15 +107,18 @@ function createPoll(options: AutomationOptions): () => Promise<void> {
       if (outcome !== 'hold') continue
       const place = placeOf(manifests, workload)
       const key = `${workload} ${container}`
-      holds.set(key, `${code} ${reason}`)
-      if (told.get(key) === holds.get(key)) continue
+      if (isTold(holds, key, `${code} ${reason}`)) continue
       const source = code === 'PATTERN_INVALID' ? { source: place } : {}
       log.write({ ...about, ...source, warning: reason, action: 'skip container', code })
     }
     return holds
   }
 
-  const tellStrays = (ids: readonly ResourceId[], manifests: LoadedManifests, holds: Map<string, string>) => {
+  const tellStrays = (
+    ids: readonly ResourceId[],
+    manifests: LoadedManifests,
+    holds: Map<string, Set<string>>,
+  ) => {
     for (const id of ids) {
       const containers = view
         .workloads()
@@ -118,8 +128,7 @@ function createPoll(options: AutomationOptions): () => Promise<void> {
       for (const container of strayFilters(manifests.resources.get(id)?.policies ?? new Map(), containers)) {
         const key = `${id} ${container} filter`
         const warning = `tag filter for container ${JSON.stringify(container)}, which the workload does not have`
-        holds.set(key, warning)
-        if (told.get(key) === warning) continue
+        if (isTold(holds, key, warning)) continue
         log.write({
           workload: id,
           container,

@@ -149,6 +149,17 @@ export function createScanner(options: ScannerOptions): Scanner {
   }
   const rests = (image: ImageRef) => lineOf(image).restsUntilMs > clock.monotonicMs()
 
+  /** of the last round */
+  let names: ReadonlySet<string> = new Set()
+  const countProblems = () => {
+    const problems = new Map<string, number>()
+    for (const name of names) {
+      const code = store.getRepository(name)?.problem?.code ?? 'OK'
+      problems.set(code, (problems.get(code) ?? 0) + 1)
+    }
+    options.metrics.setImageRepositories(problems)
+  }
+
   /** @returns whether there are tags that were not there before */
   const list = async ({ name, image, keychain }: Repo): Promise<boolean> => {
     const known = store.getRepository(name)
@@ -305,6 +316,7 @@ export function createScanner(options: ScannerOptions): Scanner {
   /** List the tags, and know what automation needs of them. */
   const scan = async (repo: Repo, depth: Depth | undefined): Promise<void> => {
     const added = await list(repo)
+    countProblems()
     const tags = tagsOf(repo.name)
     const first = needed(repo.name, tagsForAutomation(tags, repo.containers))
     const fetched = await fetchAll(repo, first)
@@ -399,7 +411,8 @@ export function createScanner(options: ScannerOptions): Scanner {
       if (!lacking) return
     }
     const repos = await reposOf(await options.wanted())
-    const names = new Set(repos.map(({ name }) => name))
+    names = new Set(repos.map(({ name }) => name))
+    countProblems()
     for (const name of notified) {
       if (names.has(name)) continue
       log.write({ priority: name, err: 'no creds available' })
@@ -413,12 +426,6 @@ export function createScanner(options: ScannerOptions): Scanner {
       else line.background.set(repo.name, repo)
     }
     for (const line of hosts.values()) serve(line)
-    const problems = new Map<string, number>()
-    for (const { name } of repos) {
-      const code = store.getRepository(name)?.problem?.code ?? 'OK'
-      problems.set(code, (problems.get(code) ?? 0) + 1)
-    }
-    options.metrics.setImageRepositories(problems)
   }
 
   const wake = () => {
