@@ -12,7 +12,7 @@ import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../json.
  */
 
 /** The field manager under which we apply. */
-export const fieldManager = 'fluxd'
+const fieldManager = 'fluxd'
 
 /** Who owns what of an object, as far as drift is concerned. */
 export interface Ownership {
