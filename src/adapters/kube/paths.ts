@@ -1,3 +1,4 @@
+import { FluxError } from '../../core/errors.ts'
 import type { ObjectKey, ResourceType } from '../../ports/cluster.ts'
 
 /** `apps/v1`, or `v1` for the core group. */
@@ -8,10 +9,20 @@ export function apiVersionOf({ group, version }: ResourceType): string {
 /** The path of a collection: of one namespace, or of all when there is none. */
 export function collectionPath(type: ResourceType, namespace?: string): string {
   const root = type.group === '' ? `/api/${type.version}` : `/apis/${type.group}/${type.version}`
-  const scope = type.namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : ''
+  const scope = type.namespaced && namespace ? `/namespaces/${segment(namespace)}` : ''
   return `${root}${scope}/${type.plural}`
 }
 
 export function objectPath({ type, namespace, name }: ObjectKey): string {
-  return `${collectionPath(type, namespace)}/${encodeURIComponent(name)}`
+  return `${collectionPath(type, namespace)}/${segment(name)}`
+}
+
+/** One step of a path. @throws FluxError `APPLY_INVALID` for what a proxy on the way could take for a step back */
+function segment(name: string): string {
+  if (name !== '' && name !== '.' && name !== '..') return encodeURIComponent(name)
+  throw new FluxError('APPLY_INVALID', {
+    what: `invalid name ${JSON.stringify(name)}`,
+    why: 'Kubernetes gives nothing such a name.',
+    next: 'Name the object, and its namespace, in metadata.',
+  })
 }

@@ -15,7 +15,8 @@ export function notify(agent: { repository: Repository; gitUrl: string; scanner:
       const change = readChange(parseBody(body))
       if (change.kind === 'image') agent.scanner.notify(change.image)
       else if (equivalentUrls(change.url, agent.gitUrl) && change.branch !== agent.repository.branch) {
-        agent.log.write({ component: 'daemon', info: 'notified of another branch', branch: change.branch })
+        const { url, branch } = change
+        agent.log.write({ component: 'daemon', msg: 'notified about unrelated change', url, branch })
       } else agent.repository.askRefresh()
       return accepted()
     },
