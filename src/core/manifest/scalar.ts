@@ -79,7 +79,8 @@ export function resolveTagged(tag: string, text: string): Scalar {
     default:
       return text
   }
-  throw new UnreadableScalar(`cannot read \`${text}\` as !!${kind}`)
+  // the text itself may be a secret
+  throw new UnreadableScalar(`the value cannot be read as !!${kind}`)
 }
 
 export const yamlTag = 'tag:yaml.org,2002:'
@@ -89,7 +90,7 @@ export function keyText(key: Scalar): string {
   if (typeof key === 'string') return key
   if (key === null) throw new UnreadableScalar('a key may not be null')
   if (typeof key === 'bigint' && key > int64.max)
-    throw new UnreadableScalar(`a key may not be as large as ${key}`)
+    throw new UnreadableScalar('a key may not be a number as large as this')
   if (typeof key !== 'number' || Number.isInteger(key)) return String(key)
   if (Number.isNaN(key)) return '.nan'
   if (!Number.isFinite(key)) return key > 0 ? '.inf' : '-.inf'
