@@ -2,7 +2,7 @@ import { FluxError } from '../errors.ts'
 import { formatImageRef, type ImageRef, parseImageRef } from '../image/ref.ts'
 import { isCandidate } from '../policy/choose.ts'
 import { matchAllTags } from '../policy/pattern.ts'
-import { patternFor, planPolicyChanges } from '../policy/policy.ts'
+import { patternFor } from '../policy/policy.ts'
 import { parseResourceId, type ResourceId } from '../resource/id.ts'
 import {
   type Choice,
@@ -12,7 +12,7 @@ import {
   type KnownImages,
   retarget,
 } from './images.ts'
-import { orderIds, reasons, type WorkloadResult } from './result.ts'
+import { reasons, type WorkloadResult } from './result.ts'
 import {
   type Candidate,
   readableContainers,
@@ -232,44 +232,6 @@ export function planAutomatedRelease(
   return { results, changes }
 }
 
-/** A resource of Git as policies see it. */
-export interface PolicyTarget {
-  /** names of its containers, init containers included; absent where the resource is no workload */
-  containers?: readonly string[]
-}
-
-export interface PolicyPlan {
-  /** what to set (text) or delete (`undefined`) on each resource, by ID */
-  changes: Map<ResourceId, Map<string, string | undefined>>
-  /** resources that Git doesn't have. The others' results come from what the edit did: see `policyResult` */
-  results: Map<ResourceId, WorkloadResult>
-}
-
-/**
- * Plan a policy update.
- *
- * @throws FluxError `RESOURCE_WITHOUT_CONTAINERS` | `POLICY_PATTERN_INVALID` | `PATTERN_TOO_LONG`
- */
-export function planPolicyUpdate(
-  updates: PolicyUpdates | null,
-  git: ReadonlyMap<ResourceId, PolicyTarget>,
-): PolicyPlan {
-  const plan: PolicyPlan = { changes: new Map(), results: new Map() }
-  for (const id of orderIds(updates?.keys() ?? [])) {
-    const update = updates?.get(id)
-    const target = git.get(id)
-    if (!target) plan.results.set(id, refusal('failed', `resource ${id} not found`))
-    else if (!target.containers) throw withoutContainers(id)
-    else if (update) plan.changes.set(id, planPolicyChanges(update, target.containers))
-  }
-  return plan
-}
-
-/** The result of a resource whose policies were edited: whether its manifest's text is another one now. */
-export function policyResult(changed: boolean): WorkloadResult {
-  return { status: changed ? 'success' : 'skipped', updates: [] }
-}
-
 /** Whether a policy update switches automation on somewhere, which calls for a look at new images at once. */
 export function addsAutomation(updates: PolicyUpdates | null): boolean {
   return [...(updates?.values() ?? [])].some(({ add }) => add?.get('automated') === 'true')
@@ -305,11 +267,4 @@ function describe(results: UpdatePlan['results'], status: WorkloadResult['status
     .filter(([, result]) => result.status === status)
     .map(([id, { error }]) => `${id}: ${error}`)
     .join('\n')
-}
-
-function withoutContainers(id: ResourceId): FluxError {
-  return new FluxError('RESOURCE_WITHOUT_CONTAINERS', {
-    what: `resource ${id} does not have containers`,
-    why: 'Policies are settings of workloads: Deployment, DaemonSet, StatefulSet, CronJob, HelmRelease.',
-  })
 }

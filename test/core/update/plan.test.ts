@@ -8,8 +8,6 @@ import {
   planAutomatedRelease,
   planContainersRelease,
   planImageRelease,
-  planPolicyUpdate,
-  policyResult,
   repositoriesNeeded,
 } from '../../../src/core/update/plan.ts'
 import { reasons, type UpdateResult } from '../../../src/core/update/result.ts'
@@ -423,41 +421,6 @@ describe('an automated release', () => {
 
 describe('a policy update', () => {
   const add = (policies: Record<string, string>) => ({ add: new Map(Object.entries(policies)), remove: null })
-  const targets = new Map([
-    [id('helloworld'), { containers: ['greeter', 'sidecar'] }],
-    [id('config'), {}],
-  ])
-
-  test('plans the changes of each resource, and fails the ones that Git does not have', () => {
-    const { changes, results } = planPolicyUpdate(
-      new Map([
-        [id('nosuch'), add({ locked: 'true' })],
-        [id('helloworld'), add({ tag_all: 'semver:~1', locked_msg: '' })],
-      ]),
-      targets,
-    )
-
-    expect(Object.fromEntries(changes.get(id('helloworld')) ?? [])).toEqual({
-      'tag.greeter': 'semver:~1',
-      'tag.sidecar': 'semver:~1',
-      locked_msg: undefined,
-    })
-    expect(results.get(id('nosuch'))).toMatchObject({
-      status: 'failed',
-      error: 'resource default:deployment/nosuch not found',
-    })
-  })
-
-  test('refuses resources without containers', () => {
-    expect(() => planPolicyUpdate(new Map([[id('config'), add({ locked: 'true' })]]), targets)).toThrow(
-      'resource default:deployment/config does not have containers',
-    )
-  })
-
-  test('an unchanged manifest is skipped without a reason', () => {
-    expect(policyResult(false)).toEqual({ status: 'skipped', updates: [] })
-    expect(policyResult(true)).toEqual({ status: 'success', updates: [] })
-  })
 
   test('tells when automation is switched on', () => {
     expect(addsAutomation(new Map([[id('helloworld'), add({ automated: 'true' })]]))).toBe(true)
