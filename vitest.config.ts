@@ -13,6 +13,9 @@ const unit = [
 /** Tests that need `KUBEBUILDER_ASSETS`: a real kube-apiserver with etcd. */
 const real = ['test/real/**']
 
+/** Real neighbours race with us on a machine of two cores. A test that needed a second try is told as such. */
+const neighbourRetries = 1
+
 // the projects run one after the other, the fastest first: `sequence.groupOrder`
 export default defineConfig({
   test: {
@@ -34,6 +37,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [...unit.map((folder) => `${folder}/!(*.world).test.ts`), ...real],
           pool: 'forks',
+          retry: neighbourRetries,
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: availableParallelism(),
@@ -45,6 +49,7 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
           include: real.map((folder) => `${folder}/*.test.ts`),
           pool: 'forks',
+          retry: neighbourRetries,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,

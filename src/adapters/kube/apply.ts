@@ -15,7 +15,7 @@ import { planThreeWayMerge } from './three-way-merge.ts'
  */
 
 /** how often we begin again when somebody else writes the object in between */
-const raceTries = 3
+const raceTries = 12
 /** times in managed fields and in replies are whole seconds */
 const clockStepMs = 1_000
 
