@@ -88,12 +88,14 @@ export interface Schema {
 /** A reply that is not 2xx: Kubernetes' `Status`. */
 export class StatusError extends Error {
   override readonly name = 'StatusError'
-  constructor(
-    readonly code: number,
-    readonly reason: string,
-    message: string,
-    readonly details?: JsonObject,
-  ) {
+  readonly code: number
+  readonly reason: string
+  readonly details: JsonObject | undefined
+
+  constructor(code: number, reason: string, message: string, details?: JsonObject) {
     super(message)
+    this.code = code
+    this.reason = reason
+    this.details = details
   }
 }
