@@ -20,6 +20,8 @@ export interface RemoteUrl {
 
 const urlForm = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/is
 const scpForm = /^(?:([\w.+-]+)@)?([\w.-]+):(.*)$/s
+/** What people write who take the scp form for a URL. To git the user would be a host, and the password a path. */
+const scpWithPassword = /^([\w.+-]+):([^/]*)@([\w.-]+):(.*)$/s
 
 /** Take an address apart, or `undefined` where it has a scheme but is no URL. */
 export function readRemoteUrl(text: string): RemoteUrl | undefined {
@@ -39,16 +41,15 @@ export function readRemoteUrl(text: string): RemoteUrl | undefined {
       path,
     }
   }
+  const withPassword = scpWithPassword.exec(text)
+  if (withPassword) {
+    const [, user, password, host = '', path = ''] = withPassword
+    return { scheme: 'ssh', user, password, host, path: rooted(path) }
+  }
   const scp = scpForm.exec(text)
   if (scp) {
     const [, user, host = '', path = ''] = scp
-    return {
-      scheme: 'ssh',
-      user,
-      password: undefined,
-      host,
-      path: path.startsWith('/') ? path : `/${path}`,
-    }
+    return { scheme: 'ssh', user, password: undefined, host, path: rooted(path) }
   }
   if (/[\x00-\x1f\x7f]/.test(text) || text.startsWith(':')) return undefined
   return { scheme: 'file', user: undefined, password: undefined, host: '', path: text }
@@ -105,6 +106,10 @@ function percentEncode(char: string): string {
     new TextEncoder().encode(char),
     (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
   ).join('')
+}
+
+function rooted(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`
 }
 
 function repositoryPath(path: string): string {

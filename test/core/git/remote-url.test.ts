@@ -14,6 +14,9 @@ describe('a safe URL', () => {
     // and beyond the list of v1's own vectors
     { url: 'ssh://git@h:2222/x.git', safe: 'ssh://git@h:2222/x.git' },
     { url: 'ssh://git:pw@h/x', safe: 'ssh://git@h/x' },
+    { url: 'git:pw@host:org/x.git', safe: 'ssh://git@host/org/x.git' },
+    { url: 'git:p@w:d@host:/x', safe: 'ssh://git@host/x' },
+    { url: 'host:org/a@b:c', safe: 'ssh://host/org/a@b:c' },
     { url: 'git@host:/abs/x', safe: 'ssh://git@host/abs/x' },
     { url: 'https://h/x?a=b', safe: 'https://h/x?a=b' },
     { url: 'https://[::1]:8443/x', safe: 'https://[::1]:8443/x' },
