@@ -11,7 +11,7 @@ const unit = [
   'test/docs/**',
 ]
 /** Tests that need `KUBEBUILDER_ASSETS`: a real kube-apiserver with etcd. */
-const real = ['test/real/**']
+const cluster = ['test/cluster/**']
 
 /** Real neighbours race with us on a machine of two cores. A test that needed a second try is told as such. */
 const neighbourRetries = 1
@@ -35,7 +35,7 @@ export default defineConfig({
           name: 'world',
           sequence: { groupOrder: 1 },
           include: ['test/**/*.test.ts'],
-          exclude: [...unit.map((folder) => `${folder}/!(*.world).test.ts`), ...real],
+          exclude: [...unit.map((folder) => `${folder}/!(*.world).test.ts`), ...cluster],
           pool: 'forks',
           retry: neighbourRetries,
           testTimeout: 30_000,
@@ -47,12 +47,13 @@ export default defineConfig({
         test: {
           name: 'real',
           sequence: { groupOrder: 2 },
-          include: real.map((folder) => `${folder}/*.test.ts`),
+          include: cluster.map((folder) => `${folder}/*.test.ts`),
           pool: 'forks',
           retry: neighbourRetries,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
+          provide: { planeKind: 'real' },
           globalSetup: ['test/support/control-plane-for-run.ts'],
         },
       },

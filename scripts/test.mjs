@@ -41,7 +41,7 @@ if (skippedCount > 0) {
   for (const { file, count } of skipped) console.log(`  ${file} (${count})`)
   if (!process.env.KUBEBUILDER_ASSETS) {
     console.log(
-      'Tests in test/real need a kube-apiserver, etcd, kube-controller-manager and kwok: put them in one folder and set\n' +
+      'Tests in test/cluster need a kube-apiserver, etcd, kube-controller-manager and kwok: put them in one folder and set\n' +
         'KUBEBUILDER_ASSETS to it. `setup-envtest use -p path` fetches the first two.',
     )
   }

@@ -54,13 +54,13 @@ test('ends with one plain line of counts', () => {
 })
 
 test('says what was skipped and how to enable it', () => {
-  const files = [{ name: 'test/real/a.test.ts', status: 'passed', tests: [passed, skipped, skipped] }]
+  const files = [{ name: 'test/cluster/a.test.ts', status: 'passed', tests: [passed, skipped, skipped] }]
 
   const without = run({ files })
   const withAssets = run({ files, env: { KUBEBUILDER_ASSETS: '/assets' } })
 
   expect(without.stdout).toMatch(
-    /^Skipped here, 2 tests:\n {2}test\/real\/a.test.ts \(2\)\n[\s\S]*KUBEBUILDER_ASSETS[\s\S]*\n1 passed, 0 failed, 2 skipped\n$/,
+    /^Skipped here, 2 tests:\n {2}test\/cluster\/a.test.ts \(2\)\n[\s\S]*KUBEBUILDER_ASSETS[\s\S]*\n1 passed, 0 failed, 2 skipped\n$/,
   )
   expect(without.status).toBe(0)
   expect(withAssets.stdout).not.toContain('KUBEBUILDER_ASSETS')

@@ -1,6 +1,8 @@
 import type { TestProject } from 'vitest/node'
 import {
+  type ControlPlane,
   type ControlPlaneAccess,
+  type ControlPlaneOptions,
   controlPlaneAssets,
   freePorts,
   startControlPlane,
@@ -9,8 +11,11 @@ import {
 /**
  * One control plane, with controllers and a node, for all tests of a run.
  *
- * Vitest calls the default export once for the project `real`. Its tests take `test` from `real-test.ts`.
+ * Vitest calls the default export once for each project with API servers. Its tests take `test` from `cluster-test.ts`.
  */
+
+/** The real kube-apiserver. */
+export type PlaneKind = 'real'
 
 export interface SharedControlPlane extends ControlPlaneAccess {
   /** where on 127.0.0.1 a port-forward to port 3030 of any pod in the namespace `flux` leads */
@@ -19,19 +24,31 @@ export interface SharedControlPlane extends ControlPlaneAccess {
 
 declare module 'vitest' {
   export interface ProvidedContext {
+    /** said by `vitest.config.ts` */
+    planeKind: PlaneKind
     controlPlane: SharedControlPlane | undefined
   }
 }
 
-export const skipReason = 'KUBEBUILDER_ASSETS is not set: tests with a real kube-apiserver are skipped'
+/** Why there can be no API server of this kind here. */
+export function skipReasonFor(kind: PlaneKind): string | undefined {
+  const missing = kind === 'real' && controlPlaneAssets() === undefined
+  return missing ? 'KUBEBUILDER_ASSETS is not set: tests with a real kube-apiserver are skipped' : undefined
+}
+
+export function startPlane(_kind: PlaneKind, options?: ControlPlaneOptions): Promise<ControlPlane> {
+  return startControlPlane(options)
+}
 
 export default async function startForRun(project: TestProject): Promise<(() => Promise<void>) | undefined> {
-  if (controlPlaneAssets() === undefined) {
+  const { planeKind } = project.getProvidedContext()
+  const skipReason = skipReasonFor(planeKind)
+  if (skipReason !== undefined) {
     console.log(skipReason)
     return undefined
   }
   const [fluxPort = 0] = await freePorts(1)
-  const plane = await startControlPlane({
+  const plane = await startPlane(planeKind, {
     controllers: true,
     portForwards: [{ namespace: 'flux', port: 3030, targetPort: fluxPort }],
   })

@@ -6,7 +6,7 @@ import { readGitUser } from '../../../src/adapters/fluxd/git-user.ts'
 import { openKubeAccess } from '../../../src/adapters/kube/access.ts'
 import { syncSetName } from '../../../src/core/sync/inventory.ts'
 import { type CliRun, runCli } from '../../support/cli.ts'
-import { controlPlaneAssets } from '../../support/control-plane.ts'
+import { planeSkipReason } from '../../support/control-plane.ts'
 import { createGitWorld, type GitWorld } from '../../support/git.ts'
 import { type Recording, readRecording } from '../../support/replay.ts'
 import {
@@ -95,7 +95,7 @@ let proxy: Recorder
 let agent: RunningAgent
 let original: { git: GitWorld; folder: string; base: string }
 
-describe.skipIf(controlPlaneAssets() === undefined)('the recordings', () => {
+describe.skipIf(planeSkipReason !== undefined)('the recordings', () => {
   beforeAll(async () => {
     const [ours, recorder, git] = await Promise.all([startWorld(), startRecorder(), createGitWorld()])
     world = ours

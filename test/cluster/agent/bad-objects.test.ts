@@ -1,9 +1,9 @@
 import { expect } from 'vitest'
 import { valueAt } from '../../../src/core/json.ts'
 import { gitServer } from '../../../src/playground/git/server.ts'
-import { request } from '../../../src/playground/kube/control-plane.ts'
+import { test } from '../../support/cluster-test.ts'
+import { request } from '../../support/control-plane.ts'
 import { eventually, fluxctl, fluxd } from '../../support/programs.ts'
-import { test } from '../../support/real-test.ts'
 import { configMap, createAccount, deployment, readObject } from './fixtures.ts'
 
 /** Objects that the API server doesn't take: each is named with its file, code, why and next, and the rest is applied. */

@@ -9,7 +9,7 @@ import {
   kubeconfigFor,
   readAuditLog,
   request,
-} from '../../../src/playground/kube/control-plane.ts'
+} from '../../support/control-plane.ts'
 
 /** A ServiceAccount to be, with a kubeconfig: its requests are told apart in the audit log. */
 export interface Account extends AsyncDisposable {

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { type JsonValue, valueAt } from '../../../src/core/json.ts'
-import { request } from '../../../src/playground/kube/control-plane.ts'
+import { test } from '../../support/cluster-test.ts'
+import { request } from '../../support/control-plane.ts'
 import { eventually, fluxctl } from '../../support/programs.ts'
-import { test } from '../../support/real-test.ts'
 import { automated, automatedWorld, helmRelease, workload } from './world.ts'
 
 /** A pushed image becomes a commit, quickly, and never wrongly. */

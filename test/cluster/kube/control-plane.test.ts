@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { readAuditLog, request } from '../../../src/playground/kube/control-plane.ts'
-import { test } from '../../support/real-test.ts'
+import { test } from '../../support/cluster-test.ts'
+import { readAuditLog, request } from '../../support/control-plane.ts'
 
 test('a Deployment rolls out and every request is in the audit log', async ({ plane, namespace }) => {
   const labels = { app: 'web' }

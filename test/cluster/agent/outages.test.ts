@@ -3,21 +3,16 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { valueAt } from '../../../src/core/json.ts'
 import { gitServer } from '../../../src/playground/git/server.ts'
-import {
-  controlPlaneAssets,
-  kubeconfigFor,
-  request,
-  startControlPlane,
-} from '../../../src/playground/kube/control-plane.ts'
+import { test } from '../../support/cluster-test.ts'
+import { kubeconfigFor, planeSkipReason, request, startControlPlane } from '../../support/control-plane.ts'
 import { eventually, type FluxdProcess, fluxctl, fluxd } from '../../support/programs.ts'
-import { test } from '../../support/real-test.ts'
 import { configMap, createAccount, deployment, readObject } from './fixtures.ts'
 
 /** The API server goes and comes back, tokens end, fluxd is stopped and killed half-way. */
 
 const fetched = (agent: FluxdProcess) => fluxctl(['sync', '--url', agent.url])
 
-describe.skipIf(controlPlaneAssets() === undefined)('an API server of its own', () => {
+describe.skipIf(planeSkipReason !== undefined)('an API server of its own', () => {
   test('is missed and found again, with a new token', { timeout: 120_000 }, async () => {
     await using plane = await startControlPlane()
     await request(plane, 'POST', '/api/v1/namespaces', { metadata: { name: 'demo' } })

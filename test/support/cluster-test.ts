@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { test as base, inject } from 'vitest'
-import { request } from '../../src/playground/kube/control-plane.ts'
-import { type SharedControlPlane, skipReason } from './control-plane-for-run.ts'
+import { planeSkipReason, request } from './control-plane.ts'
+import type { SharedControlPlane } from './control-plane-for-run.ts'
 
-export interface RealFixtures {
+export interface ClusterFixtures {
   /** the control plane of the run; without one the test is skipped */
   plane: SharedControlPlane
   /** made for this test, deleted after it */
   namespace: string
 }
 
-/** `test` for the project `real`. */
-export const test = base.extend<RealFixtures>({
+/** `test` for the projects with an API server. */
+export const test = base.extend<ClusterFixtures>({
   plane: async ({ skip }, use) => {
     const plane = inject('controlPlane')
-    if (plane === undefined) return skip(skipReason)
+    if (plane === undefined) return skip(planeSkipReason)
     await use(plane)
   },
   namespace: async ({ plane }, use) => {

@@ -1,9 +1,9 @@
 import { describe, expect } from 'vitest'
 import { type JsonValue, valueAt } from '../../../src/core/json.ts'
+import { test } from '../../support/cluster-test.ts'
 import { type ControlPlaneAccess, request } from '../../support/control-plane.ts'
 import { gitServer } from '../../support/git-server.ts'
 import { eventually, type FluxdProcess, fluxd } from '../../support/programs.ts'
-import { test } from '../../support/real-test.ts'
 import { configMap, deployment, readObject } from '../agent/fixtures.ts'
 
 /** What others change of what we applied: put right, told of, or left alone. */

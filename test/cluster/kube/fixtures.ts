@@ -1,8 +1,8 @@
 import { createCluster } from '../../../src/adapters/kube/cluster.ts'
 import { loadKubeConnection } from '../../../src/adapters/kube/connection.ts'
 import type { JsonObject } from '../../../src/core/json.ts'
-import { type ControlPlaneAccess, readAuditLog } from '../../../src/playground/kube/control-plane.ts'
 import type { Cluster, ObjectKey, ResourceType } from '../../../src/ports/cluster.ts'
+import { type ControlPlaneAccess, readAuditLog } from '../../support/control-plane.ts'
 
 export interface TestCluster extends AsyncDisposable {
   cluster: Cluster

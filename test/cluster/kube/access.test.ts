@@ -1,10 +1,10 @@
 import { createServer, type Socket } from 'node:net'
 import { describe, expect } from 'vitest'
 import { openKubeAccess } from '../../../src/adapters/kube/access.ts'
-import { request } from '../../../src/playground/kube/control-plane.ts'
 import type { KubeAccess } from '../../../src/ports/agent-access.ts'
+import { test } from '../../support/cluster-test.ts'
+import { request } from '../../support/control-plane.ts'
 import type { SharedControlPlane } from '../../support/control-plane-for-run.ts'
-import { test } from '../../support/real-test.ts'
 import { deployment } from './fixtures.ts'
 
 /** The Deployment `echo` in the namespace `flux`, whose pods' port 3030 leads to the shared plane's `fluxPort`. */

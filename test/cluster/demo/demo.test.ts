@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test as plainTest } from 'vitest'
-import { controlPlaneAssets } from '../../../src/playground/kube/control-plane.ts'
+import { controlPlaneAssets } from '../../support/control-plane.ts'
 
 /** The built programs (`npm test` builds them), started as a stranger would. */
 const test = plainTest.skipIf(controlPlaneAssets() === undefined)

@@ -2,13 +2,8 @@ import { describe, expect } from 'vitest'
 import { createCluster } from '../../../src/adapters/kube/cluster.ts'
 import { loadKubeConnection } from '../../../src/adapters/kube/connection.ts'
 import { valueAt } from '../../../src/core/json.ts'
-import {
-  controlPlaneAssets,
-  readAuditLog,
-  request,
-  startControlPlane,
-} from '../../../src/playground/kube/control-plane.ts'
-import { test } from '../../support/real-test.ts'
+import { test } from '../../support/cluster-test.ts'
+import { planeSkipReason, readAuditLog, request, startControlPlane } from '../../support/control-plane.ts'
 import { configMap, connect } from './fixtures.ts'
 
 test('the version is the server’s', async ({ plane }) => {
@@ -209,7 +204,7 @@ describe('one object', () => {
   })
 })
 
-test.skipIf(controlPlaneAssets() === undefined)('work goes on after the API server was away', async () => {
+test.skipIf(planeSkipReason !== undefined)('work goes on after the API server was away', async () => {
   await using plane = await startControlPlane()
   const cluster = createCluster({ connection: await loadKubeConnection({ kubeconfig: plane.kubeconfig }) })
   const type = (await cluster.discover()).find('v1', 'ConfigMap')

@@ -2,10 +2,10 @@ import { networkInterfaces } from 'node:os'
 import { describe, expect } from 'vitest'
 import { type JsonValue, valueAt } from '../../../src/core/json.ts'
 import { gitServer } from '../../../src/playground/git/server.ts'
-import { type ControlPlaneAccess, freePorts, request } from '../../../src/playground/kube/control-plane.ts'
 import { startRegistry } from '../../../src/playground/registry/registry.ts'
+import { test } from '../../support/cluster-test.ts'
+import { type ControlPlaneAccess, freePorts, request } from '../../support/control-plane.ts'
 import { eventually, type FluxdProcess, fluxctl, fluxd } from '../../support/programs.ts'
-import { test } from '../../support/real-test.ts'
 import { configMap, createAccount, deployment, readDocuments, readObject, summaries } from './fixtures.ts'
 
 /** The main job: a repository becomes what runs, and a command becomes a commit that rolls out. */
