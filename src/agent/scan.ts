@@ -1,15 +1,16 @@
-import { FluxError, messageOf } from '../core/errors.ts'
+import { FluxError } from '../core/errors.ts'
 import { type ContainerDemand, firstTags, tagsForAutomation } from '../core/image/demand.ts'
-import { readLabelTime } from '../core/image/info.ts'
-import { canonicalName, type ImageRef, imageName, registryHost } from '../core/image/ref.ts'
-import { globMatches } from '../core/policy/glob.ts'
+import { canonicalName, type ImageRef } from '../core/image/ref.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { ImageStore, StoredRepository, StoredTag } from '../ports/image-store.ts'
+import type { ImageStore } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
-import type { ImageRegistry, Keychain } from '../ports/registry.ts'
+import type { ImageRegistry } from '../ports/registry.ts'
 import type { Demand } from './demand.ts'
 import type { ImageCatalog, WantedImage } from './images.ts'
+import { createHostLines, type HostLine, takeFirst } from './scan-hosts.ts'
+import { createRepositoryScan, type ScannedRepository } from './scan-repository.ts'
+import { failureFields } from './tell.ts'
 
 /**
  * Asks registries for what the catalog shows, as seldom as may be.
@@ -69,85 +70,21 @@ export interface ScannerOptions {
   signal: AbortSignal
 }
 
-interface Repo {
-  name: string
-  image: ImageRef
-  keychain: Keychain
-  containers: readonly ContainerDemand[]
-}
-
-/** What waits for one host. Each repository waits once in a line. */
-interface HostLine {
-  urgent: Map<string, Repo>
-  due: Map<string, Repo>
-  background: Map<string, Repo>
-  workers: number
-  restsUntilMs: number
-}
-
 const roundMs = 60_000
 /** a list younger than this is not asked for again in a round */
 const freshMs = 55_000
 const listWorkers = 4
-/** how long a host that complained is left alone */
-const restMs = 60_000
-
-/** v1's bounds between two looks at a tag. */
-const minRefreshMs = 5 * 60_000
-const firstRefreshMs = 60 * 60_000
-const maxRefreshMs = 7 * 24 * 60 * 60_000
-/** by what is wrong with an image: when it may have changed */
-const refreshAfterProblemMs: Record<string, number> = {
-  IMAGE_PLATFORM_MISSING: 24 * 60 * 60_000,
-  IMAGE_MANIFEST_UNSUPPORTED: 24 * 60 * 60_000,
-  REGISTRY_INVALID: firstRefreshMs,
-  REGISTRY_TOO_LARGE: firstRefreshMs,
-  REGISTRY_MANIFEST_UNKNOWN: minRefreshMs,
-}
-
 export function createScanner(options: ScannerOptions): Scanner {
   const { registry, store, catalog, clock, signal } = options
   const log = options.log.with({ component: 'warmer' })
-  const hosts = new Map<string, HostLine>()
+  const hosts = createHostLines({ clock, log })
+  const repositories = createRepositoryScan({ ...options, hosts, log })
   const scans = new Map<string, Promise<void>>()
-  const fetches = new Map<string, Promise<boolean>>()
   const notified = new Set<string>()
   let asked = false
   let ring = () => {}
 
   const nowMs = () => clock.now().getTime()
-
-  const lineOf = (image: ImageRef): HostLine => {
-    const host = registryHost(image)
-    const line = hosts.get(host) ?? {
-      urgent: new Map(),
-      due: new Map(),
-      background: new Map(),
-      workers: 0,
-      restsUntilMs: Number.NEGATIVE_INFINITY,
-    }
-    hosts.set(host, line)
-    return line
-  }
-
-  const problemFrom = (thrown: unknown) => ({
-    code: thrown instanceof FluxError ? thrown.code : 'INTERNAL',
-    message: messageOf(thrown),
-  })
-
-  /** Give a host that complained some rest. */
-  const heed = (image: ImageRef, thrown: unknown) => {
-    if (!(thrown instanceof FluxError) || thrown.code !== 'REGISTRY_RATE_LIMITED') return
-    const line = lineOf(image)
-    if (line.restsUntilMs > clock.monotonicMs()) return
-    line.restsUntilMs = clock.monotonicMs() + restMs
-    log.write({
-      warning: 'aborting image tag fetching due to rate limiting, will try again later',
-      host: registryHost(image),
-      code: thrown.code,
-    })
-  }
-  const rests = (image: ImageRef) => lineOf(image).restsUntilMs > clock.monotonicMs()
 
   /** of the last round */
   let names: ReadonlySet<string> = new Set()
@@ -160,150 +97,8 @@ export function createScanner(options: ScannerOptions): Scanner {
     options.metrics.setImageRepositories(problems)
   }
 
-  /** @returns whether there are tags that were not there before */
-  const list = async ({ name, image, keychain }: Repo): Promise<boolean> => {
-    const known = store.getRepository(name)
-    try {
-      const found = await registry.listTags(image, keychain, {
-        ...(known?.listedAtMs !== undefined && { known: known.pages }),
-        signal,
-      })
-      const listed = { listedAtMs: nowMs(), pages: found?.pages ?? known?.pages ?? [] }
-      if (found) return store.setListing(name, found.tags, listed) > 0
-      store.setRepository(name, listed)
-    } catch (thrown) {
-      if (signal.aborted) throw thrown
-      heed(image, thrown)
-      const problem = problemFrom(thrown)
-      if (known?.problem?.message !== problem.message) {
-        log.write({ canonical_name: name, err: `requesting tags: ${problem.message}`, code: problem.code })
-      }
-      const before: StoredRepository = known ?? { pages: [] }
-      store.setRepository(name, { ...before, problem })
-    }
-    return false
-  }
-
-  /** What there is to ask for of a tag. */
-  const needOf = (known: StoredTag | undefined): 'missing' | 'refresh' | undefined => {
-    if (!known) return undefined
-    if (known.fetchedAtMs === undefined) return 'missing'
-    const now = nowMs()
-    // of a clock that was set back nothing can be concluded
-    return now >= (known.dueAtMs ?? 0) || now < known.fetchedAtMs ? 'refresh' : undefined
-  }
-
-  const fetch = async ({ name, image, keychain }: Repo, tag: string): Promise<boolean> => {
-    const known = store.getTag(name, tag)
-    if (!known) return true
-    const { registry: host, repository } = image
-    const ref: ImageRef = { ...(host !== undefined && { registry: host }), repository, tag }
-    const now = nowMs()
-    const previousMs =
-      known.fetchedAtMs === undefined || known.dueAtMs === undefined
-        ? undefined
-        : known.dueAtMs - known.fetchedAtMs
-    const keep = (next: StoredTag, intervalMs: number) => {
-      const boundMs = Math.min(maxRefreshMs, Math.max(minRefreshMs, intervalMs))
-      store.setTag(name, tag, { ...next, fetchedAtMs: now, dueAtMs: now + boundMs })
-    }
-    try {
-      if (known.digest !== undefined && store.getFacts(known.digest)) {
-        const digest = await registry.getDigest(ref, keychain, signal)
-        if (digest === known.digest) {
-          keep({ digest }, (previousMs ?? minRefreshMs) * 2)
-          return true
-        }
-      }
-      const { digest, facts } = await registry.getImage(ref, keychain, {
-        knownFacts: (known) => store.getFacts(known),
-        signal,
-      })
-      if (!store.getFacts(digest)) store.setFacts(digest, facts)
-      const moved = known.digest !== undefined && known.digest !== digest
-      keep({ digest }, moved && previousMs !== undefined ? previousMs / 2 : firstRefreshMs)
-      tellUnreadableLabels(name, facts.labels)
-      return true
-    } catch (thrown) {
-      if (signal.aborted) throw thrown
-      heed(image, thrown)
-      const problem = problemFrom(thrown)
-      const againMs = refreshAfterProblemMs[problem.code]
-      if (againMs === undefined) {
-        if (!rests(image)) log.write({ canonical_name: name, tag, err: problem.message, code: problem.code })
-        return false
-      }
-      if (known.problem?.message !== problem.message) {
-        const unknown = problem.code === 'REGISTRY_MANIFEST_UNKNOWN'
-        const warning = unknown
-          ? `manifest for tag ${tag} missing in repository ${name}`
-          : `image excluded: ${problem.message}`
-        log.write({ canonical_name: name, tag, warning, code: problem.code })
-      }
-      keep({ problem }, againMs)
-      return true
-    }
-  }
-
-  const told = new Set<string>()
-  const tellUnreadableLabels = (name: string, labels: Readonly<Record<string, string>>) => {
-    if (told.has(name) || !options.useLabels.some((glob) => globMatches(glob, name))) return
-    const { unreadable } = readLabelTime(labels)
-    if (unreadable.length === 0) return
-    told.add(name)
-    log.write({
-      canonical_name: name,
-      warning: `failed to parse ${unreadable.length} timestamp label(s) as RFC3339 (${unreadable.join(', ')})`,
-      code: 'LABEL_TIME_INVALID',
-    })
-  }
-
-  /** One request for a tag at a time, whoever asks. */
-  const fetchOnce = (repo: Repo, tag: string): Promise<boolean> => {
-    const key = `${repo.name}:${tag}`
-    const running = fetches.get(key)
-    if (running) return running
-    const started = fetch(repo, tag).finally(() => fetches.delete(key))
-    fetches.set(key, started)
-    return started
-  }
-
-  const needed = (name: string, tags: Iterable<string>) => {
-    const needs: { tag: string; need: 'missing' | 'refresh' }[] = []
-    for (const tag of tags) {
-      const need = needOf(store.getTag(name, tag))
-      if (need) needs.push({ tag, need })
-    }
-    return needs
-  }
-
-  /** @returns whether anything came of it */
-  const fetchAll = async (repo: Repo, needs: ReturnType<typeof needed>): Promise<boolean> => {
-    if (needs.length === 0 || rests(repo.image)) return false
-    const refresh = needs.filter(({ need }) => need === 'refresh').length
-    log.write({
-      info: 'refreshing image',
-      image: imageName(repo.image),
-      tag_count: [...store.listTags(repo.name)].length,
-      to_update: needs.length,
-      of_which_refresh: refresh,
-      of_which_missing: needs.length - refresh,
-    })
-    let successful = 0
-    const next = needs.values()
-    const work = async () => {
-      for (const { tag } of next) {
-        if (signal.aborted || rests(repo.image)) return
-        if (await fetchOnce(repo, tag)) successful += 1
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(options.concurrency, needs.length) }, work))
-    log.write({ updated: imageName(repo.image), successful, attempted: needs.length })
-    return successful > 0
-  }
-
-  const tagsWithin = ({ name, containers }: Repo, depth: Depth): Iterable<string> => {
-    const tags = tagsOf(name)
+  const tagsWithin = ({ name, containers }: ScannedRepository, depth: Depth): Iterable<string> => {
+    const tags = repositories.tags(name)
     if (depth !== 'best') return firstTags(tags, containers, depth)
     return tagsForAutomation(
       tags,
@@ -311,21 +106,19 @@ export function createScanner(options: ScannerOptions): Scanner {
     )
   }
 
-  const tagsOf = (name: string) => [...store.listTags(name)].map(([tag]) => tag)
-
   /** List the tags, and know what automation needs of them. */
-  const scan = async (repo: Repo, depth: Depth | undefined): Promise<void> => {
-    const added = await list(repo)
+  const scan = async (repo: ScannedRepository, depth: Depth | undefined): Promise<void> => {
+    const added = await repositories.list(repo)
     countProblems()
-    const tags = tagsOf(repo.name)
-    const first = needed(repo.name, tagsForAutomation(tags, repo.containers))
-    const fetched = await fetchAll(repo, first)
+    const tags = repositories.tags(repo.name)
+    const first = repositories.needed(repo.name, tagsForAutomation(tags, repo.containers))
+    const fetched = await repositories.fetch(repo, first)
     if (added || fetched) options.onNews()
     if (depth !== undefined) await fetchFirst(repo, depth)
   }
 
   /** One scan of a repository at a time. One that runs already may have listed before what is asked for was there. */
-  const scanAnew = (repo: Repo, depth?: Depth): Promise<void> => {
+  const scanAnew = (repo: ScannedRepository, depth?: Depth): Promise<void> => {
     const before = scans.get(repo.name) ?? Promise.resolve()
     const started: Promise<void> = before
       .catch(() => {})
@@ -337,31 +130,27 @@ export function createScanner(options: ScannerOptions): Scanner {
     return started
   }
 
-  const fetchFirst = async (repo: Repo, depth: Depth): Promise<void> => {
-    await fetchAll(repo, needed(repo.name, tagsWithin(repo, depth)))
-  }
-
-  const take = (line: Map<string, Repo>): Repo | undefined => {
-    const [first] = line
-    if (!first) return undefined
-    line.delete(first[0])
-    return first[1]
+  const fetchFirst = async (repo: ScannedRepository, depth: Depth): Promise<void> => {
+    await repositories.fetch(repo, repositories.needed(repo.name, tagsWithin(repo, depth)))
   }
 
   /** Work off the line of one host: lists first, then a few images of one repository after the other. */
   const work = async (line: HostLine): Promise<void> => {
     while (!signal.aborted) {
-      const repo = take(line.urgent) ?? take(line.due)
+      const repo = takeFirst(line.urgent) ?? takeFirst(line.due)
       if (repo) {
         await scanAnew(repo)
         line.background.set(repo.name, repo)
         continue
       }
-      const next = take(line.background)
+      const next = takeFirst(line.background)
       if (!next) return
-      const needs = needed(next.name, firstTags(tagsOf(next.name), next.containers, options.depth))
-      await fetchAll(next, needs.slice(0, options.concurrency))
-      if (needs.length > options.concurrency && !rests(next.image)) line.background.set(next.name, next)
+      const needs = repositories.needed(
+        next.name,
+        firstTags(repositories.tags(next.name), next.containers, options.depth),
+      )
+      await repositories.fetch(next, needs.slice(0, options.concurrency))
+      if (needs.length > options.concurrency && !hosts.rests(next.image)) line.background.set(next.name, next)
     }
   }
 
@@ -371,7 +160,7 @@ export function createScanner(options: ScannerOptions): Scanner {
       line.workers += 1
       work(line)
         .catch((thrown) => {
-          if (!signal.aborted) log.write({ err: messageOf(thrown), code: problemFrom(thrown).code })
+          if (!signal.aborted) log.write(failureFields(thrown))
         })
         .finally(() => {
           line.workers -= 1
@@ -379,9 +168,9 @@ export function createScanner(options: ScannerOptions): Scanner {
     }
   }
 
-  const reposOf = async (wanted: readonly WantedImage[]): Promise<Repo[]> => {
+  const reposOf = async (wanted: readonly WantedImage[]): Promise<ScannedRepository[]> => {
     const demand = await options.demand()
-    const repos = new Map<string, Repo>()
+    const repos = new Map<string, ScannedRepository>()
     for (const { image, keychain } of wanted) {
       if (!catalog.isScanned(image)) continue
       const name = canonicalName(image)
@@ -399,7 +188,9 @@ export function createScanner(options: ScannerOptions): Scanner {
   /** Whether automation can't choose from what is known of a repository. */
   const isLacking = (name: string, containers: readonly ContainerDemand[]): boolean =>
     !store.getRepository(name) ||
-    needed(name, tagsForAutomation(tagsOf(name), containers)).some(({ need }) => need === 'missing')
+    repositories
+      .needed(name, tagsForAutomation(repositories.tags(name), containers))
+      .some(({ need }) => need === 'missing')
 
   /** Between two full rounds only what is new is asked for, and where nothing is, nobody is asked. */
   const round = async (full: boolean): Promise<void> => {
@@ -419,13 +210,13 @@ export function createScanner(options: ScannerOptions): Scanner {
       notified.delete(name)
     }
     for (const repo of repos) {
-      const line = lineOf(repo.image)
-      if (rests(repo.image)) continue
+      const line = hosts.of(repo.image)
+      if (hosts.rests(repo.image)) continue
       if (notified.delete(repo.name)) line.urgent.set(repo.name, repo)
       else if (full ? isDue(repo.name) : isLacking(repo.name, repo.containers)) line.due.set(repo.name, repo)
       else line.background.set(repo.name, repo)
     }
-    for (const line of hosts.values()) serve(line)
+    for (const line of hosts.all()) serve(line)
   }
 
   const wake = () => {
@@ -441,8 +232,8 @@ export function createScanner(options: ScannerOptions): Scanner {
         const name = canonicalName(image)
         const { listedAtMs, problem } = store.getRepository(name) ?? {}
         if (listedAtMs === undefined) return problem === undefined
-        const first = firstTags(tagsOf(name), demand.get(name) ?? [], depth)
-        return first.some((tag) => needOf(store.getTag(name, tag)) === 'missing')
+        const first = firstTags(repositories.tags(name), demand.get(name) ?? [], depth)
+        return repositories.needed(name, first).some(({ need }) => need === 'missing')
       })
     },
 
@@ -495,7 +286,7 @@ export function createScanner(options: ScannerOptions): Scanner {
         const full = clock.monotonicMs() - roundAtMs >= roundMs
         if (full) roundAtMs = clock.monotonicMs()
         await round(full).catch((thrown) => {
-          if (!signal.aborted) log.write({ err: messageOf(thrown), code: problemFrom(thrown).code })
+          if (!signal.aborted) log.write(failureFields(thrown))
         })
         if (asked) continue
         const bell = new AbortController()
