@@ -5,7 +5,7 @@ import { isScanned, type ScanScope } from '../core/image/scope.ts'
 import { globMatches } from '../core/policy/glob.ts'
 import type { ListingState } from '../core/update/automation.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { ImageStore } from '../ports/image-store.ts'
+import type { ImageProblem, ImageStore, StoredRepository } from '../ports/image-store.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ImageFacts, Keychain } from '../ports/registry.ts'
 
@@ -18,16 +18,10 @@ export interface ImageCatalog {
   images(like: ImageRef): readonly ImageInfo[] | undefined
   /** How far the known images of a repository can be trusted. */
   stateOf(like: ImageRef): ListingState
-  /** Why there is nothing, or nothing new, to be known of a repository. */
-  problemOf(like: ImageRef): ImageProblem | undefined
+  /** Why there is nothing, or nothing new, to be known of a repository, or of some of its tags: each code once. */
+  problemsOf(like: ImageRef): ImageProblem[]
   /** Whether an image repository is scanned at all. */
   isScanned(like: ImageRef): boolean
-}
-
-/** An error code, and what happened in words. */
-export interface ImageProblem {
-  code: string
-  message: string
 }
 
 export interface WantedImage {
@@ -96,12 +90,47 @@ export function createImageCatalog({
       return problem || ageMs < 0 || ageMs > staleMs ? 'stale' : 'complete'
     },
 
-    problemOf(like) {
-      if (disabled) return { code: 'SCANNING_DISABLED', message: 'image scanning is disabled' }
-      if (!isWatched(like)) return { code: 'IMAGE_EXCLUDED', message: 'this image is left out of scanning' }
-      return store.getRepository(canonicalName(like))?.problem
+    problemsOf(like) {
+      if (disabled) return [{ code: 'SCANNING_DISABLED', message: 'image scanning is disabled' }]
+      if (!isWatched(like)) return [{ code: 'IMAGE_EXCLUDED', message: 'this image is left out of scanning' }]
+      const name = canonicalName(like)
+      const problems = [listingProblem(store.getRepository(name) ?? { pages: [] }, clock.now())]
+      for (const [code, { message, count }] of tagProblems(store, name)) {
+        problems.push({ code, message: count > 1 ? `${message} (and ${count - 1} more)` : message })
+      }
+      return [...problems, store.problem()].filter((problem) => problem !== undefined)
     },
   }
+}
+
+/** Why the list of tags is not there, or not to be trusted. */
+export function listingProblem(
+  { listedAtMs, problem }: StoredRepository,
+  now: Date,
+): ImageProblem | undefined {
+  if (problem || listedAtMs === undefined || listedAtMs <= now.getTime()) return problem
+  const message = `the clock was set back: the tags were listed at ${new Date(listedAtMs).toISOString()}`
+  return { code: 'CLOCK_SET_BACK', message }
+}
+
+/** What is wrong with tags of a repository, by code: what happened to the first of them, and how many there are. */
+export function tagProblems(
+  store: ImageStore,
+  name: string,
+): Map<string, { message: string; count: number }> {
+  const problems = new Map<string, { message: string; count: number }>()
+  const { dropped = 0 } = store.getRepository(name) ?? {}
+  if (dropped > 0)
+    problems.set('TAG_INVALID', { message: 'names that are no tags were dropped', count: dropped })
+  for (const [tag, { problem }] of store.listTags(name)) {
+    if (!problem) continue
+    const { message, count } = problems.get(problem.code) ?? {
+      message: `${tag}: ${problem.message}`,
+      count: 0,
+    }
+    problems.set(problem.code, { message, count: count + 1 })
+  }
+  return problems
 }
 
 /** What an image says of itself, with the time that its label says, where that can be read. */

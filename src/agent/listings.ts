@@ -85,13 +85,15 @@ export function createListings(options: ListingsOptions): Listings {
       .filter(({ live }) => namespace === '' || live.key.namespace === namespace)
   }
 
-  /** What keeps images from being known comes before what automation makes of it. */
+  /** What keeps Git from being read, and images from being known, comes before what automation makes of it. */
   const withReasons = (
     listing: ImageListing,
     running: LiveWorkload | undefined,
     policies: ReadonlyMap<ResourceId, Policies>,
   ): ImageListing => {
     const { id } = listing
+    const { error } = repository.status()
+    const unready = error ? [{ code: error.code, message: error.what }] : []
     const containers = running?.workload.containers ?? []
     const { decisions } = planAutomation(
       {
@@ -105,10 +107,10 @@ export function createListings(options: ListingsOptions): Listings {
       id,
       containers: listing.containers.map((container, at) => {
         const image = containers[at]?.image
-        const problem = image && images.problemOf(image)
+        const problems = image ? images.problemsOf(image) : []
         const decision = decisions.find((made) => made.container === containers[at]?.name)
         const hold = decision?.outcome === 'hold' && { code: decision.code, message: decision.reason }
-        return { ...container, reasons: [...(problem ? [problem] : []), ...(hold ? [hold] : [])] }
+        return { ...container, reasons: [...unready, ...problems, ...(hold ? [hold] : [])] }
       }),
     }
   }

@@ -180,14 +180,9 @@ async function openStore({ registry, git }: Config, log: Log): Promise<ImageStor
   } catch (thrown) {
     if (!(thrown instanceof FluxError)) throw thrown
     const { what, why, code } = thrown
-    log.write({
-      component: 'store',
-      warning: 'what registries tell is kept in memory only',
-      err: what,
-      why,
-      code,
-    })
-    return createMemoryStore()
+    const warning = 'what registries tell is kept in memory only'
+    log.write({ component: 'store', warning, err: what, why, code })
+    return createMemoryStore({ code, message: `${warning}: ${what}` })
   }
 }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { ImageStore, StoredRepository, StoredTag } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { ImageRegistry, Keychain } from '../ports/registry.ts'
+import { listingProblem } from './images.ts'
 import type { HostLines } from './scan-hosts.ts'
 
 /**
@@ -54,6 +55,8 @@ export interface RepositoryScanOptions {
 const minRefreshMs = 5 * 60_000
 const firstRefreshMs = 60 * 60_000
 const maxRefreshMs = 7 * 24 * 60 * 60_000
+/** after so many failures in a row that are not the images' own the rest is left for the next round */
+const maxFailures = 20
 /** by what is wrong with an image: when it may have changed */
 const refreshAfterProblemMs: Record<string, number> = {
   IMAGE_PLATFORM_MISSING: 24 * 60 * 60_000,
@@ -71,12 +74,17 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
   /** @returns whether there are tags that were not there before */
   const list = async ({ name, image, keychain }: ScannedRepository): Promise<boolean> => {
     const known = store.getRepository(name)
+    const doubt = known && listingProblem(known, clock.now())
+    if (doubt?.code === 'CLOCK_SET_BACK') {
+      log.write({ canonical_name: name, warning: doubt.message, code: doubt.code })
+    }
     try {
       const found = await registry.listTags(image, keychain, {
         ...(known?.listedAtMs !== undefined && { known: known.pages }),
         signal,
       })
-      const listed = { listedAtMs: nowMs(), pages: found?.pages ?? known?.pages ?? [] }
+      const { pages = [], dropped = 0 } = found ?? known ?? {}
+      const listed = { listedAtMs: nowMs(), pages, ...(dropped > 0 && { dropped }) }
       if (found) return store.setListing(name, found.tags, listed) > 0
       store.setRepository(name, listed)
     } catch (thrown) {
@@ -137,12 +145,14 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
       hosts.heed(image, thrown)
       const problem = problemFrom(thrown)
       const againMs = refreshAfterProblemMs[problem.code]
+      const isNew = known.problem?.message !== problem.message
       if (againMs === undefined) {
-        if (!hosts.rests(image))
+        if (isNew) store.setTag(name, tag, { ...known, problem })
+        if (isNew && !hosts.rests(image))
           log.write({ canonical_name: name, tag, err: problem.message, code: problem.code })
         return false
       }
-      if (known.problem?.message !== problem.message) {
+      if (isNew) {
         const unknown = problem.code === 'REGISTRY_MANIFEST_UNKNOWN'
         const warning = unknown
           ? `manifest for tag ${tag} missing in repository ${name}`
@@ -199,11 +209,14 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
       of_which_missing: needs.length - refresh,
     })
     let successful = 0
+    let failures = 0
     const next = needs.values()
     const work = async () => {
       for (const { tag } of next) {
-        if (signal.aborted || hosts.rests(repo.image)) return
-        if (await fetchOnce(repo, tag)) successful += 1
+        if (signal.aborted || hosts.rests(repo.image) || failures >= maxFailures) return
+        const succeeded = await fetchOnce(repo, tag)
+        if (succeeded) successful += 1
+        failures = succeeded ? 0 : failures + 1
       }
     }
     await Promise.all(Array.from({ length: Math.min(options.concurrency, needs.length) }, work))

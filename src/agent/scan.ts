@@ -7,9 +7,9 @@ import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ImageRegistry } from '../ports/registry.ts'
 import type { Demand } from './demand.ts'
-import type { ImageCatalog, WantedImage } from './images.ts'
+import { type ImageCatalog, listingProblem, tagProblems, type WantedImage } from './images.ts'
 import { createHostLines, type HostLine, takeFirst } from './scan-hosts.ts'
-import { createRepositoryScan, type ScannedRepository } from './scan-repository.ts'
+import { createRepositoryScan, type Need, type ScannedRepository } from './scan-repository.ts'
 import { failureFields } from './tell.ts'
 
 /**
@@ -88,13 +88,30 @@ export function createScanner(options: ScannerOptions): Scanner {
 
   /** of the last round */
   let names: ReadonlySet<string> = new Set()
+  /** what is wrong with tags, by repository and code */
+  const wrongTags = new Map<string, ReturnType<typeof tagProblems>>()
+
   const countProblems = () => {
-    const problems = new Map<string, number>()
+    const repositories = new Map<string, number>()
+    const tags = new Map<string, number>()
+    const add = (to: Map<string, number>, code: string, count = 1) =>
+      to.set(code, (to.get(code) ?? 0) + count)
     for (const name of names) {
-      const code = store.getRepository(name)?.problem?.code ?? 'OK'
-      problems.set(code, (problems.get(code) ?? 0) + 1)
+      add(repositories, listingProblem(store.getRepository(name) ?? { pages: [] }, clock.now())?.code ?? 'OK')
+      for (const [code, { count }] of wrongTags.get(name) ?? []) add(tags, code, count)
     }
-    options.metrics.setImageRepositories(problems)
+    options.metrics.setImageRepositories(repositories)
+    options.metrics.setImageTags(tags)
+    options.metrics.setImageStore(store.problem()?.code ?? 'OK')
+  }
+
+  const fetch = async (repo: ScannedRepository, needs: readonly Need[]): Promise<boolean> => {
+    const fetched = await repositories.fetch(repo, needs)
+    if (needs.length > 0) {
+      wrongTags.set(repo.name, tagProblems(store, repo.name))
+      countProblems()
+    }
+    return fetched
   }
 
   const tagsWithin = ({ name, containers }: ScannedRepository, depth: Depth): Iterable<string> => {
@@ -109,10 +126,11 @@ export function createScanner(options: ScannerOptions): Scanner {
   /** List the tags, and know what automation needs of them. */
   const scan = async (repo: ScannedRepository, depth: Depth | undefined): Promise<void> => {
     const added = await repositories.list(repo)
+    wrongTags.set(repo.name, tagProblems(store, repo.name))
     countProblems()
     const tags = repositories.tags(repo.name)
     const first = repositories.needed(repo.name, tagsForAutomation(tags, repo.containers))
-    const fetched = await repositories.fetch(repo, first)
+    const fetched = await fetch(repo, first)
     if (added || fetched) options.onNews()
     if (depth !== undefined) await fetchFirst(repo, depth)
   }
@@ -131,7 +149,7 @@ export function createScanner(options: ScannerOptions): Scanner {
   }
 
   const fetchFirst = async (repo: ScannedRepository, depth: Depth): Promise<void> => {
-    await repositories.fetch(repo, repositories.needed(repo.name, tagsWithin(repo, depth)))
+    await fetch(repo, repositories.needed(repo.name, tagsWithin(repo, depth)))
   }
 
   /** Work off the line of one host: lists first, then a few images of one repository after the other. */
@@ -149,7 +167,7 @@ export function createScanner(options: ScannerOptions): Scanner {
         next.name,
         firstTags(repositories.tags(next.name), next.containers, options.depth),
       )
-      await repositories.fetch(next, needs.slice(0, options.concurrency))
+      await fetch(next, needs.slice(0, options.concurrency))
       if (needs.length > options.concurrency && !hosts.rests(next.image)) line.background.set(next.name, next)
     }
   }
@@ -203,6 +221,7 @@ export function createScanner(options: ScannerOptions): Scanner {
     }
     const repos = await reposOf(await options.wanted())
     names = new Set(repos.map(({ name }) => name))
+    for (const name of wrongTags.keys()) if (!names.has(name)) wrongTags.delete(name)
     countProblems()
     for (const name of notified) {
       if (names.has(name)) continue

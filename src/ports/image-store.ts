@@ -5,8 +5,10 @@ export interface StoredRepository {
   /** of the last listing that was whole; absent: never */
   listedAtMs?: number
   pages: readonly ListedPage[]
+  /** how many names of that listing were no tags, and were dropped; absent: none */
+  dropped?: number
   /** why the last listing failed; absent: it did not */
-  problem?: { code: string; message: string }
+  problem?: ImageProblem
 }
 
 /** What is known of a tag beyond its name. */
@@ -16,8 +18,14 @@ export interface StoredTag {
   /** when it was looked at last, and when that is due again */
   fetchedAtMs?: number
   dueAtMs?: number
-  /** why there is nothing to be known of its image */
-  problem?: { code: string; message: string }
+  /** why there is nothing, or nothing new, to be known of its image */
+  problem?: ImageProblem
+}
+
+/** An error code, and what happened in words. */
+export interface ImageProblem {
+  code: string
+  message: string
 }
 
 /**
@@ -36,5 +44,7 @@ export interface ImageStore {
   setListing(name: string, tags: readonly string[], repository: StoredRepository): number
   getFacts(digest: string): ImageFacts | undefined
   setFacts(digest: string, facts: ImageFacts): void
+  /** Why what is learnt is not kept beyond this process, where it is not. */
+  problem(): ImageProblem | undefined
   close(): Promise<void>
 }

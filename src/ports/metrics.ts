@@ -25,6 +25,10 @@ export interface Metrics {
   setAutomation(containers: ReadonlyMap<string, number>): void
   /** Image repositories that run, by what kept the last scan from listing them, or `OK`: `fluxd_image_repositories`. */
   setImageRepositories(repositories: ReadonlyMap<string, number>): void
+  /** Tags of these that cannot be used, by why: `fluxd_image_tags`. */
+  setImageTags(tags: ReadonlyMap<string, number>): void
+  /** Whether what registries tell is kept: why it is not, or `OK`: `fluxd_image_store`. */
+  setImageStore(code: string): void
   /** One update of workloads: `flux_fluxsvc_release_duration_seconds`. */
   observeRelease(release: {
     type: ReleaseType

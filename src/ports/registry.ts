@@ -18,6 +18,8 @@ export interface TagListing {
   tags: readonly string[]
   /** the pages they came on, in order; empty where the registry gives no ETag for each of them */
   pages: readonly ListedPage[]
+  /** how many names were dropped that are no tags */
+  dropped: number
 }
 
 export interface ListedPage {

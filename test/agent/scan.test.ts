@@ -299,7 +299,7 @@ describe('requests', () => {
     await eventually(() => scan.known(image) === 1)
 
     expect(count(registry, /excluded/)).toBe(0)
-    expect(scan.catalog.problemOf(parseImageRef(`${registry.host}/excluded:1.0.0`))?.code).toBe(
+    expect(scan.catalog.problemsOf(parseImageRef(`${registry.host}/excluded:1.0.0`))[0]?.code).toBe(
       'IMAGE_EXCLUDED',
     )
   })
@@ -341,9 +341,9 @@ describe('bad answers', () => {
       registry.fail({ on: /tags/, times: 1000, answer: fault })
 
       await scan.time.advance(minute)
-      await eventually(() => scan.catalog.problemOf(ref) !== undefined)
+      await eventually(() => scan.catalog.problemsOf(ref).length > 0)
 
-      expect(scan.catalog.problemOf(ref)?.code).toBe(code)
+      expect(scan.catalog.problemsOf(ref)[0]?.code).toBe(code)
       expect(scan.codes()).toContain(code)
       expect(scan.catalog.stateOf(ref)).toBe('stale')
       expect(scan.known(image)).toBe(2)

@@ -13,6 +13,8 @@ async function exposeAll(): Promise<string> {
   metrics.setGitReady(true)
   metrics.setDriftedObjects(1)
   metrics.setImageRepositories(new Map([['OK', 1]]))
+  metrics.setImageTags(new Map([['TAG_INVALID', 1]]))
+  metrics.setImageStore('OK')
   metrics.setAutomation(new Map([['UP_TO_DATE', 1]]))
   metrics.observeRegistryRequest({ kind: 'tags', success: true, durationMs: 1 })
   metrics.observeImageLookup({ success: true, durationMs: 1 })

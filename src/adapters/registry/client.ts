@@ -49,8 +49,6 @@ export interface ImageRegistryOptions {
   log: Log
   /** told of every round of requests, for metrics: `tags` or `metadata`, how it went and how long it took */
   onFetched?: (kind: 'tags' | 'metadata', success: boolean, durationMs: number) => void
-  /** told of names in a listing that are no tags */
-  onTagsDropped?: (image: ImageRef, count: number) => void
 }
 
 export interface ImageRegistryClient extends ImageRegistry {
@@ -74,7 +72,6 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     environment = {},
     clock,
     onFetched,
-    onTagsDropped,
   } = options
   const log = options.log.with({ component: 'registry' })
   const transport = new Transport({
@@ -163,12 +160,12 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     }
     if (tags.size > maxTags) throw tooManyTags(target, maxTags, maxPages)
     if (dropped > 0) {
-      log.write({ warning: 'names that are no tags were dropped', image: target.name, dropped })
-      onTagsDropped?.(image, dropped)
+      const warning = 'names that are no tags were dropped'
+      log.write({ warning, image: target.name, dropped, code: 'TAG_INVALID' })
     }
     transport.recover(target.host)
     const marked = pages.flatMap(({ path, etag }) => (etag === undefined ? [] : [{ path, etag }]))
-    return { tags: [...tags], pages: marked.length === pages.length ? marked : [] }
+    return { tags: [...tags], pages: marked.length === pages.length ? marked : [], dropped }
   }
 
   /** A manifest or blob, and its digest. What was asked for by digest has that digest. */

@@ -14,13 +14,11 @@ export function fallBackToMemory(disk: ImageStore, log: Log): ImageStore {
       return change(current)
     } catch (thrown) {
       if (current !== disk) throw thrown
-      log.write({
-        component: 'store',
-        warning: 'the image store cannot be written: going on in memory',
-        err: messageOf(thrown),
-        code: 'STORE_UNUSABLE',
-      })
-      current = createMemoryStore()
+      const warning = 'the image store cannot be written: going on in memory'
+      const err = messageOf(thrown)
+      const code = 'STORE_UNUSABLE'
+      log.write({ component: 'store', warning, err, code })
+      current = createMemoryStore({ code, message: `${warning}: ${err}` })
       return change(current)
     }
   }
@@ -33,6 +31,7 @@ export function fallBackToMemory(disk: ImageStore, log: Log): ImageStore {
     setListing: (name, tags, repository) => write((store) => store.setListing(name, tags, repository)),
     getFacts: (digest) => current.getFacts(digest),
     setFacts: (digest, facts) => write((store) => store.setFacts(digest, facts)),
+    problem: () => current.problem(),
     close: () => disk.close(),
   }
 }

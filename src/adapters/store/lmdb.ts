@@ -224,6 +224,7 @@ function createStore({ root, repositories, tags, facts }: Tables, release: () =>
       }),
     getFacts: (digest) => facts.get(digest),
     setFacts: (digest, known) => root.transactionSync(() => void facts.putSync(digest, known)),
+    problem: () => undefined,
     async close() {
       await root.close()
       await release()

@@ -1,9 +1,9 @@
 import { compareCodePoints } from '../../core/json.ts'
-import type { ImageStore, StoredRepository, StoredTag } from '../../ports/image-store.ts'
+import type { ImageProblem, ImageStore, StoredRepository, StoredTag } from '../../ports/image-store.ts'
 import type { ImageFacts } from '../../ports/registry.ts'
 
-/** An image store that ends with the process, for where there is no disk to keep one on. */
-export function createMemoryStore(): ImageStore {
+/** An image store that ends with the process. @param problem why there is no other, where one was asked for */
+export function createMemoryStore(problem?: ImageProblem): ImageStore {
   const repositories = new Map<string, StoredRepository>()
   const tags = new Map<string, Map<string, StoredTag>>()
   const facts = new Map<string, ImageFacts>()
@@ -28,6 +28,7 @@ export function createMemoryStore(): ImageStore {
     },
     getFacts: (digest) => facts.get(digest),
     setFacts: (digest, known) => void facts.set(digest, known),
+    problem: () => problem,
     close: async () => {},
   }
 }

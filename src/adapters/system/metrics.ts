@@ -104,6 +104,18 @@ export function createMetrics(): Metrics {
     labelNames: ['code'],
     registers,
   })
+  const imageTags = new Gauge({
+    name: 'fluxd_image_tags',
+    help: 'Tags of these repositories whose image cannot be used, by why.',
+    labelNames: ['code'],
+    registers,
+  })
+  const imageStore = new Gauge({
+    name: 'fluxd_image_store',
+    help: 'Whether what registries tell outlives this process: by why it does not, or OK.',
+    labelNames: ['code'],
+    registers,
+  })
   const release = histogram(
     'flux_fluxsvc_release_duration_seconds',
     'Duration of updates of workloads, in seconds.',
@@ -136,14 +148,10 @@ export function createMetrics(): Metrics {
       registryRequest.observe({ kind, success: `${success}` }, durationMs / 1000),
     observeImageLookup: ({ success, durationMs }) =>
       imageLookup.observe({ success: `${success}` }, durationMs / 1000),
-    setImageRepositories(repositories) {
-      imageRepositories.reset()
-      for (const [code, count] of repositories) imageRepositories.set({ code }, count)
-    },
-    setAutomation(containers) {
-      automation.reset()
-      for (const [code, count] of containers) automation.set({ code }, count)
-    },
+    setImageRepositories: (repositories) => setByCode(imageRepositories, repositories),
+    setImageTags: (tags) => setByCode(imageTags, tags),
+    setImageStore: (code) => setByCode(imageStore, new Map([[code, 1]])),
+    setAutomation: (containers) => setByCode(automation, containers),
     observeRelease: ({ type, kind, success, durationMs }) =>
       release.observe({ release_type: type, release_kind: kind, success: `${success}` }, durationMs / 1000),
     observeReleaseStage: ({ stage, durationMs }) => releaseStage.observe({ stage }, durationMs / 1000),
@@ -151,4 +159,10 @@ export function createMetrics(): Metrics {
       request.observe({ method, route, status_code: `${status}`, ws: 'false' }, durationMs / 1000),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   }
+}
+
+/** Codes that are not counted any more go. */
+function setByCode(gauge: Gauge<'code'>, counts: ReadonlyMap<string, number>): void {
+  gauge.reset()
+  for (const [code, count] of counts) gauge.set({ code }, count)
 }
