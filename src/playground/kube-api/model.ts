@@ -31,6 +31,7 @@ export interface Resource {
   readonly namespaced: boolean
   readonly verbs: readonly string[]
   readonly status: boolean
+  readonly subresources: readonly Subresource[]
   /** where `scale` reads and writes, as paths in the object; absent without that subresource */
   readonly scale?: { specReplicas: string; statusReplicas: string; selector?: string }
   readonly schema: Schema
@@ -38,6 +39,16 @@ export interface Resource {
   readonly custom: boolean
   /** `additionalPrinterColumns` of a custom resource */
   readonly columns?: readonly PrinterColumn[]
+}
+
+/** What discovery tells of a subresource, `status` and `scale` among them. */
+export interface Subresource {
+  readonly name: string
+  /** of the object that it takes and gives */
+  readonly group: string
+  readonly version: string
+  readonly kind: string
+  readonly verbs: readonly string[]
 }
 
 export interface PrinterColumn {
@@ -62,6 +73,13 @@ export interface Schema {
     | 'boolean'
     | 'int-or-string'
     | 'any'
+  /** name of a built-in type, such as `io.k8s.api.apps.v1.DeploymentSpec` */
+  readonly name?: string
+  /**
+   * What becomes of Go's zero values (`0`, `""`, `false`, empty lists and maps) of built-in types: `kept` where given,
+   * `written` even where absent; dropped where nothing is said.
+   */
+  readonly zero?: 'kept' | 'written'
   readonly fields?: Readonly<Record<string, Schema>>
   readonly values?: Schema
   /** how lists are shared (server-side apply); `atomic` where nothing is said */
