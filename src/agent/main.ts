@@ -13,6 +13,7 @@ import { createMemoryStore } from '../adapters/store/memory.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
 import { createMetrics } from '../adapters/system/metrics.ts'
+import { makeOwnFolder } from '../adapters/system/own-folder.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
 import { isHttpUrl, isSshUrl } from '../core/git/remote-url.ts'
 import { createApiServer, createMetricsServer, type HttpServer } from '../http/server.ts'
@@ -93,14 +94,19 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
   const connection = await loadKubeConnection(config.kubeconfig ? { kubeconfig: config.kubeconfig } : {})
   const cluster = createCluster({ connection })
   const metrics = createMetrics()
+  const folder = await makeOwnFolder([tmpdir()])
+  // in memory, where people mount a tmpfs for it
+  const keyFolder = hasKeyRing(config) ? await makeOwnFolder([config.ssh.folder]) : undefined
+  const own = folder ? [folder.path] : []
   const ssh = hasKeyRing(config)
-    ? await openSsh({ parentDirectories: [config.ssh.folder, tmpdir()] })
+    ? await openSsh({ parentDirectories: [...(keyFolder ? [keyFolder.path] : own), tmpdir()] })
     : undefined
   const mirror = config.git.url
     ? createGitMirror({
         url: config.git.url,
         notesRef: config.git.notesRef,
         timeoutMs: config.git.timeoutMs,
+        ...(folder && { parentDirectory: folder.path }),
         ...(ssh && { sshCommand: ssh.command }),
       })
     : undefined
@@ -162,6 +168,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     await Promise.allSettled(servers.map((server) => server.close()))
     await Promise.allSettled([mirror?.close(), cluster.close(), registry.close(), imageStore.close()])
     await ssh?.close()
+    await Promise.allSettled([folder?.remove(), keyFolder?.remove()])
   }
 }
 

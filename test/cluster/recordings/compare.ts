@@ -80,7 +80,7 @@ const others = [
 export function inWords(text: string, { base, revisions, syncSet }: Words): string {
   let plain = text
     .replace(/\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b/g, '<job>')
-    .replace(/\bflux-gitclone\w+/g, '<clone>')
+    .replace(/\b(flux-run-\w+\/)?flux-gitclone\w+/g, '<clone>')
     .replace(/\bafter \d+ ms\b/g, 'after 0 ms')
     .replace(/(example\/sidecar@|-> )sha256:(?!0123)[\da-f]{64}/g, '$1<new digest>')
     .replace(/("LastFetched":\s*")[^"]+/g, '$1<time>')
