@@ -1,28 +1,30 @@
-import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { listenOnLoopback } from '../loopback.ts'
+import { createAccess, type RegistryAuth } from './access.ts'
+import { createContent, deleteManifest, digestOf, putManifest, type Repository } from './content.ts'
+import { createFaults, type Fault } from './faults.ts'
+import { type ImageKind, type ImageOptions, putImage } from './images.ts'
+import { etagOf, pageOf } from './pages.ts'
+import { RegistryProblem, send, sendProblem } from './problem.ts'
+import { createUploads, rangeOf, readBody, type Upload } from './uploads.ts'
 
 /**
- * A small image registry on a loopback port: what a real one does, plus what a real one won't do on cue (pages of a
- * given size, a 429, a stalled body). It speaks the pulling half of the distribution spec: tags with `n`, `last` and
- * `Link`, manifests by tag and digest, blobs, all by GET and HEAD, anonymous, basic and token authorization.
+ * A small registry for images and charts on a loopback port: what a real one does, plus what a real one won't do on cue
+ * (pages of a given size, a 429, a stalled body). Everything is in memory.
  *
- * Images have a configuration and no layers. The same push makes the same digests, in any process.
+ * Follows the distribution spec: blobs in one piece or in chunks, mounts, manifests by tag and digest, tags and the
+ * catalog with `n`, `last` and `Link`, deletions, anonymous, basic and token authorization. Leaves out referrers, and
+ * parts of blobs.
+ *
+ * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
  */
-
-/** Docker schema 2 · OCI manifest · OCI index with a linux/amd64 manifest among others */
-export type ImageKind = 'schema2' | 'oci' | 'index'
-
 export interface TestRegistryOptions {
   /** repository → tag → creation time in RFC 3339, `''` for none */
   images?: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** of every image that does not say otherwise; `oci` */
   kind?: ImageKind
-  /** `token` without a user gives everyone a token */
-  auth?:
-    | { type: 'basic'; user: string; password: string }
-    | { type: 'token'; user?: string; password?: string }
+  auth?: RegistryAuth
   /** where to get tokens; its own `/token` */
   realm?: string
   /** give ETags of lists, and heed them; true */
@@ -31,28 +33,8 @@ export interface TestRegistryOptions {
   pageSize?: number
   /** speak HTTPS with this key and certificate (PEM) */
   tls?: { key: string; cert: string }
-}
-
-export interface PushOptions {
-  kind?: ImageKind
-  labels?: Record<string, string>
-  /** platforms of an index, `linux/arm64` and `linux/amd64` */
-  platforms?: string[]
-}
-
-/** What to answer in place of the truth. */
-export interface Fault {
-  /** `GET /v2/…`: which requests it hits; all */
-  on?: RegExp
-  /** how many requests it hits; 1 */
-  times?: number
-  /** a reply, or: hold the answer back, send half of it, cut the connection, spoil its bytes */
-  answer:
-    | { status: number; headers?: Record<string, string>; body?: string }
-    | 'stall'
-    | 'truncate'
-    | 'drop'
-    | 'corrupt'
+  /** told of every tag that is pushed over HTTP, as webhooks of registries are */
+  onPush?: (repository: string, tag: string) => void
 }
 
 export interface SeenRequest {
@@ -68,7 +50,7 @@ export interface TestRegistry extends AsyncDisposable {
   /** every request so far */
   readonly requests: SeenRequest[]
   /** Put an image under a tag. @returns digest of what the tag names */
-  push(repository: string, tag: string, createdAt?: string, options?: PushOptions): string
+  push(repository: string, tag: string, createdAt?: string, options?: ImageOptions): string
   /** Put any document under a tag, as it is. @returns its digest */
   pushManifest(repository: string, tag: string, document: unknown, mediaType: string): string
   removeTag(repository: string, tag: string): void
@@ -79,247 +61,179 @@ export interface TestRegistry extends AsyncDisposable {
   close(): Promise<void>
 }
 
-const types = {
-  schema2: 'application/vnd.docker.distribution.manifest.v2+json',
-  oci: 'application/vnd.oci.image.manifest.v1+json',
-  index: 'application/vnd.oci.image.index.v1+json',
-  schema2Config: 'application/vnd.docker.container.image.v1+json',
-  ociConfig: 'application/vnd.oci.image.config.v1+json',
+interface Exchange {
+  request: IncomingMessage
+  reply: ServerResponse
+  url: URL
 }
 
-interface Document {
-  bytes: Buffer
-  type: string
-}
-
-interface Repository {
-  /** tag → digest, in the order of pushes */
-  tags: Map<string, string>
-  manifests: Map<string, Document>
-  blobs: Map<string, Document>
-}
+const maxManifestBytes = 4 * 1024 * 1024
+const nameGrammar = /^[a-z\d]+(?:(?:\.|_|__|-+)[a-z\d]+)*(?:\/[a-z\d]+(?:(?:\.|_|__|-+)[a-z\d]+)*)*$/
 
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
-  const repositories = new Map<string, Repository>()
+  const content = createContent()
+  const uploads = createUploads()
+  const faults = createFaults()
   const requests: SeenRequest[] = []
-  const faults: Required<Fault>[] = []
-  let generation = 0
-
-  const repositoryOf = (name: string): Repository => {
-    const known = repositories.get(name) ?? { tags: new Map(), manifests: new Map(), blobs: new Map() }
-    repositories.set(name, known)
-    return known
-  }
-
-  const store = (into: Map<string, Document>, document: unknown, type: string): Descriptor => {
-    const bytes = Buffer.from(JSON.stringify(document))
-    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-    into.set(digest, { bytes, type })
-    return { mediaType: type, digest, size: bytes.length }
-  }
+  const access = createAccess({ auth: options.auth, realm: () => options.realm ?? `${origin}/token` })
 
   const push: TestRegistry['push'] = (name, tag, createdAt = '', chosen = {}) => {
-    const { tags, manifests, blobs } = repositoryOf(name)
-    const kind = chosen.kind ?? options.kind ?? 'oci'
-    const docker = kind === 'schema2'
-
-    const pushOne = (platform: string) => {
-      const [os = '', architecture = ''] = platform.split('/')
-      const config = {
-        ...(createdAt && { created: createdAt }),
-        architecture,
-        os,
-        config: { Labels: chosen.labels ?? {} },
-        rootfs: { type: 'layers', diff_ids: [] },
-        history: [{ created_by: `push ${name}:${tag}`, empty_layer: true }],
-      }
-      const type = docker ? types.schema2 : types.oci
-      const manifest = {
-        schemaVersion: 2,
-        mediaType: type,
-        config: store(blobs, config, docker ? types.schema2Config : types.ociConfig),
-        layers: [],
-      }
-      return { ...store(manifests, manifest, type), platform: { os, architecture } }
-    }
-
-    const pushIndex = (platforms: string[]) =>
-      store(
-        manifests,
-        { schemaVersion: 2, mediaType: types.index, manifests: platforms.map(pushOne) },
-        types.index,
-      )
-
-    const platforms = chosen.platforms ?? ['linux/arm64', 'linux/amd64']
-    const { digest } = kind === 'index' ? pushIndex(platforms) : pushOne('linux/amd64')
-    tags.set(tag, digest)
-    return digest
+    const kind = chosen.kind ?? options.kind
+    return putImage(content.open(name), tag, createdAt, { ...chosen, ...(kind && { kind }) })
   }
-
   for (const [repository, tags] of Object.entries(options.images ?? {})) {
     for (const [tag, createdAt] of Object.entries(tags)) push(repository, tag, createdAt)
   }
 
-  const isLetIn = ({ headers }: IncomingMessage): boolean => {
-    if (!options.auth) return true
-    if (options.auth.type === 'token') return headers.authorization === `Bearer token-${generation}`
-    return headers.authorization === basic(options.auth.user, options.auth.password)
-  }
-
-  const challenge = (path: string): string => {
-    if (options.auth?.type === 'basic') return 'Basic realm="test"'
-    const scope = `repository:${/^\/v2\/(.+)\/(?:tags|manifests|blobs)\//.exec(path)?.[1] ?? ''}:pull`
-    return `Bearer realm="${options.realm ?? `${origin}/token`}",service="test",scope="${scope}"`
-  }
-
-  const answerToken = (request: IncomingMessage, reply: ServerResponse) => {
-    const { user, password = '' } = options.auth?.type === 'token' ? options.auth : {}
-    const { authorization } = request.headers
-    if (user !== undefined && authorization !== basic(user, password)) {
-      return refuse(reply, 401, 'UNAUTHORIZED')
+  const answer = async (exchange: Exchange) => {
+    const { request, reply, url } = exchange
+    const { pathname } = url
+    if (pathname === '/token') {
+      const scopes = url.searchParams.getAll('scope').flatMap((scope) => scope.split(' '))
+      return sendJson(reply, { token: access.issue(request, scopes) })
     }
-    send(reply, 200, { 'content-type': 'application/json' }, JSON.stringify({ token: `token-${generation}` }))
-  }
-
-  const answer = (request: IncomingMessage, reply: ServerResponse) => {
-    const url = new URL(request.url ?? '/', origin)
-    if (url.pathname === '/token') return answerToken(request, reply)
-    if (!isLetIn(request)) {
-      return refuse(reply, 401, 'UNAUTHORIZED', { 'www-authenticate': challenge(url.pathname) })
+    access.check(request, pathname)
+    if (pathname === '/v2/') return sendJson(reply, {})
+    if (pathname === '/v2/_catalog') {
+      const page = pageOf(content.repositories.keys(), url, options.pageSize)
+      return sendJson(reply, { repositories: page.names }, page.headers)
     }
-    if (url.pathname === '/v2/') return send(reply, 200, {}, '{}')
-
     const [, name = '', collection, key = ''] =
-      /^\/v2\/(.+)\/(tags|manifests|blobs)\/([^/]+)$/.exec(url.pathname) ?? []
-    const repository = repositories.get(name)
-    if (!repository) return refuse(reply, 404, 'NAME_UNKNOWN')
-    if (collection === 'tags') {
-      return answerTags(reply, url, name, [...repository.tags.keys()], request.headers['if-none-match'])
-    }
-
-    const document =
-      collection === 'blobs'
-        ? repository.blobs.get(key)
-        : repository.manifests.get(repository.tags.get(key) ?? key)
-    if (!document) return refuse(reply, 404, collection === 'blobs' ? 'BLOB_UNKNOWN' : 'MANIFEST_UNKNOWN')
-    const digest = collection === 'blobs' ? key : (repository.tags.get(key) ?? key)
-    send(reply, 200, { 'content-type': document.type, 'docker-content-digest': digest }, document.bytes)
+      /^\/v2\/(.+)\/(tags\/list|manifests|blobs\/uploads|blobs)(?:\/([^/]*))?$/.exec(pathname) ?? []
+    if (collection === undefined) throw new RegistryProblem('UNSUPPORTED')
+    if (!nameGrammar.test(name) || name.length > 255) throw new RegistryProblem('NAME_INVALID')
+    if (collection === 'tags/list') return answerTags(exchange, content.get(name))
+    if (collection === 'manifests') return answerManifest(exchange, name, decodeURIComponent(key))
+    if (collection === 'blobs') return answerBlob(exchange, content.get(name), key)
+    return key === '' ? beginUpload(exchange, name) : continueUpload(exchange, content.get(name), key)
   }
 
-  const answerTags = (
-    reply: ServerResponse,
-    url: URL,
-    name: string,
-    all: string[],
-    known: string | undefined,
-  ) => {
-    const sorted = all.sort()
-    const last = url.searchParams.get('last')
-    const rest = last === null ? sorted : sorted.filter((tag) => tag > last)
-    const size = Math.min(Number(url.searchParams.get('n') ?? rest.length), options.pageSize ?? rest.length)
-    const page = rest.slice(0, size)
-    const query = new URLSearchParams({ last: page.at(-1) ?? '', n: String(size) })
-    const more = rest.length > size && { link: `</v2/${name}/tags/list?${query}>; rel="next"` }
-    const body = JSON.stringify({ name, tags: page })
-    const etag = `"${createHash('sha256')
-      .update(`${body}${JSON.stringify(more)}`)
-      .digest('hex')}"`
+  const answerTags = ({ request, reply, url }: Exchange, { name, tags }: Repository) => {
+    const page = pageOf(tags.keys(), url, options.pageSize)
+    const body = JSON.stringify({ name, tags: page.names })
+    const etag = etagOf(body, page)
     const marked = options.etags !== false && { etag }
-    if (marked && known === etag) return void reply.writeHead(304, marked).end()
-    send(reply, 200, { 'content-type': 'application/json', ...marked, ...more }, body)
+    if (marked && request.headers['if-none-match'] === etag) return void reply.writeHead(304, marked).end()
+    send(reply, 200, { 'content-type': 'application/json', ...marked, ...page.headers }, body)
+  }
+
+  const answerManifest = async ({ request, reply }: Exchange, name: string, reference: string) => {
+    if (request.method === 'PUT') {
+      const bytes = await readBody(request, maxManifestBytes)
+      const digest = putManifest(content.open(name), reference, bytes, request.headers['content-type'])
+      send(reply, 201, { location: `/v2/${name}/manifests/${digest}`, 'docker-content-digest': digest })
+      if (!reference.includes(':')) options.onPush?.(name, reference)
+      return
+    }
+    const repository = content.get(name)
+    if (request.method === 'DELETE') {
+      deleteManifest(repository, reference)
+      return send(reply, 202)
+    }
+    const digest = repository.tags.get(reference) ?? reference
+    const manifest = repository.manifests.get(digest)
+    if (!manifest) throw new RegistryProblem('MANIFEST_UNKNOWN')
+    const headers = { 'content-type': manifest.mediaType, 'docker-content-digest': digest }
+    send(reply, 200, { ...headers, etag: `"${digest}"` }, manifest.bytes)
+  }
+
+  const answerBlob = ({ request, reply }: Exchange, { blobs }: Repository, digest: string) => {
+    const bytes = blobs.get(digest)
+    if (!bytes) throw new RegistryProblem('BLOB_UNKNOWN')
+    if (request.method === 'DELETE') {
+      blobs.delete(digest)
+      return send(reply, 202)
+    }
+    const headers = { 'content-type': 'application/octet-stream', 'docker-content-digest': digest }
+    send(reply, 200, { ...headers, etag: `"${digest}"` }, bytes)
+  }
+
+  const beginUpload = async ({ request, reply, url }: Exchange, name: string) => {
+    if (request.method !== 'POST') throw new RegistryProblem('UNSUPPORTED')
+    const repository = content.open(name)
+    const mount = url.searchParams.get('mount') ?? ''
+    const mounted = content.repositories.get(url.searchParams.get('from') ?? '')?.blobs.get(mount)
+    if (mounted) {
+      repository.blobs.set(mount, mounted)
+      return sendStored(reply, repository, mount)
+    }
+    const upload = uploads.begin(repository)
+    const digest = url.searchParams.get('digest')
+    if (digest === null) return sendProgress(reply, 202, repository, upload)
+    upload.append(await readBody(request))
+    upload.finish(digest)
+    sendStored(reply, repository, digest)
+  }
+
+  const continueUpload = async ({ request, reply, url }: Exchange, repository: Repository, id: string) => {
+    const upload = uploads.get(repository, id)
+    if (request.method === 'GET') return sendProgress(reply, 204, repository, upload)
+    if (request.method === 'DELETE') {
+      upload.cancel()
+      return send(reply, 204)
+    }
+    const range = request.headers['content-range']
+    const bytes = await readBody(request)
+    if (bytes.length > 0) upload.append(bytes, range)
+    if (request.method === 'PATCH') return sendProgress(reply, 202, repository, upload)
+    if (request.method !== 'PUT') throw new RegistryProblem('UNSUPPORTED')
+    const digest = url.searchParams.get('digest') ?? ''
+    upload.finish(digest)
+    sendStored(reply, repository, digest)
   }
 
   const handle = (request: IncomingMessage, reply: ServerResponse) => {
-    const { method = '', url: path = '', headers } = request
+    const { method = '', url: path = '/', headers } = request
     requests.push({ method, path, headers })
-    request.resume()
-    const hit = faults.findIndex(({ on }) => on.test(`${method} ${path}`))
-    const fault = faults[hit]
-    if (!fault) return answer(request, reply)
-    fault.times -= 1
-    if (fault.times === 0) faults.splice(hit, 1)
-    if (fault.answer === 'stall') return
-    if (fault.answer === 'drop') return request.socket.destroy()
-    if (fault.answer === 'truncate' || fault.answer === 'corrupt') {
-      return answer(request, spoiled(reply, fault.answer))
-    }
-    send(reply, fault.answer.status, fault.answer.headers ?? {}, fault.answer.body ?? '')
+    faults.apply(request, reply, (reply) => {
+      const url = new URL(path, origin)
+      answer({ request, reply, url }).catch((error: unknown) => {
+        request.resume()
+        if (error instanceof RegistryProblem) return sendProblem(reply, error)
+        reply.destroy(error as Error) // the request broke off
+      })
+    })
   }
 
   const server = options.tls ? createTlsServer(options.tls, handle) : createServer(handle)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { host, close } = await listenOnLoopback(server)
   const origin = `${options.tls ? 'https' : 'http'}://${host}`
-
-  const close = () =>
-    new Promise<void>((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
 
   return {
     host,
     requests,
     push,
     pushManifest(name, tag, document, mediaType) {
-      const { tags, manifests } = repositoryOf(name)
-      const { digest } = store(manifests, document, mediaType)
+      const { tags, manifests } = content.open(name)
+      const bytes = Buffer.from(JSON.stringify(document))
+      const digest = digestOf(bytes)
+      manifests.set(digest, { bytes, mediaType })
       tags.set(tag, digest)
       return digest
     },
     removeTag(name, tag) {
-      repositories.get(name)?.tags.delete(tag)
+      content.repositories.get(name)?.tags.delete(tag)
     },
-    fail({ on = /^/, times = 1, answer }) {
-      faults.push({ on, times, answer })
-    },
-    expireTokens() {
-      generation += 1
-    },
+    fail: faults.add,
+    expireTokens: access.expire,
     close,
     [Symbol.asyncDispose]: close,
   }
 }
 
-interface Descriptor {
-  mediaType: string
-  digest: string
-  size: number
+function sendJson(reply: ServerResponse, document: object, headers: Record<string, string> = {}): void {
+  const version = { 'docker-distribution-api-version': 'registry/2.0' }
+  send(reply, 200, { 'content-type': 'application/json', ...version, ...headers }, JSON.stringify(document))
 }
 
-function basic(user: string, password: string): string {
-  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+function sendProgress(reply: ServerResponse, status: 202 | 204, { name }: Repository, upload: Upload): void {
+  send(reply, status, {
+    location: `/v2/${name}/blobs/uploads/${upload.id}`,
+    'docker-upload-uuid': upload.id,
+    range: rangeOf(upload),
+  })
 }
 
-/** The same reply, whose body breaks off half-way, or has its bytes changed and its length kept. */
-function spoiled(reply: ServerResponse, how: 'truncate' | 'corrupt'): ServerResponse {
-  const end = reply.end.bind(reply)
-  reply.end = (body: unknown) => {
-    const bytes = Buffer.from((body ?? '') as string | Buffer)
-    if (how === 'corrupt')
-      return end(Buffer.from(bytes.toString('latin1').replace(/[a-z](?=":)/, 'X'), 'latin1'))
-    reply.write(bytes.subarray(0, bytes.length / 2), () => reply.destroy())
-    return reply
-  }
-  return reply
-}
-
-function refuse(
-  reply: ServerResponse,
-  status: number,
-  code: string,
-  headers: Record<string, string> = {},
-): void {
-  const body = JSON.stringify({ errors: [{ code, message: code.toLowerCase().replaceAll('_', ' ') }] })
-  send(reply, status, { 'content-type': 'application/json', ...headers }, body)
-}
-
-function send(
-  reply: ServerResponse,
-  status: number,
-  headers: Record<string, string>,
-  body: string | Buffer,
-): void {
-  reply.writeHead(status, { ...headers, 'content-length': String(Buffer.byteLength(body)) })
-  reply.end(body)
+function sendStored(reply: ServerResponse, { name }: Repository, digest: string): void {
+  send(reply, 201, { location: `/v2/${name}/blobs/${digest}`, 'docker-content-digest': digest })
 }
