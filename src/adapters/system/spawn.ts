@@ -7,11 +7,11 @@ import { withoutUserInfo } from '../../core/git/remote-url.ts'
  * Child processes: each in a process group of its own that ends as a whole, with an environment that is given and
  * never inherited, a limit of time and a limit of output.
  *
- * A group gets SIGTERM first, and SIGKILL when it has not ended after a grace of two seconds. Children have no
- * terminal: nothing can ask a question there.
+ * A group gets SIGTERM first, and SIGKILL when it has not ended after a grace of two seconds, or what is given.
+ * Children have no terminal: nothing can ask a question there.
  */
 
-const graceMs = 2_000
+const usualGraceMs = 2_000
 /** how long the rest of a killed group is waited for: until nobody holds the pipes */
 const goneMs = 500
 const maxErrorBytes = 64 * 1024
@@ -22,7 +22,24 @@ export interface ChildOptions {
   /** all of it: nothing is inherited */
   env: Readonly<Record<string, string>>
   cwd?: string
+  /** between SIGTERM and SIGKILL */
+  graceMs?: number
+  /** end at once when this process is gone, by `kill -9` too; needs `/bin/sh` */
+  tied?: boolean
 }
+
+/**
+ * Runs "$@" and passes its exit code on. When the pipe 3 ends, so does the whole group. SIGTERM is for the program
+ * alone: the shell waits for it.
+ */
+const tieScript = `exec 4<&0
+trap : TERM
+"$@" <&4 3<&- 4<&- & program=$!
+(read -r _ <&3; kill -KILL 0) 4<&- >/dev/null 2>&1 & guard=$!
+wait $program; code=$?
+while kill -0 $program 2>/dev/null; do wait $program; code=$?; done
+kill -KILL $guard 2>/dev/null
+exit $code`
 
 /** A child that lives until it is stopped. */
 export interface Child {
@@ -44,11 +61,19 @@ export interface ChildEnd {
 }
 
 /** Start a child in a process group of its own. */
-export function startChild({ program, args, env, cwd }: ChildOptions): Child {
-  const child: ChildProcess = spawn(program, args, {
+export function startChild({
+  program,
+  args,
+  env,
+  cwd,
+  graceMs = usualGraceMs,
+  tied = false,
+}: ChildOptions): Child {
+  const [file, words] = tied ? ['/bin/sh', ['-c', tieScript, 'sh', program, ...args]] : [program, args]
+  const child: ChildProcess = spawn(file, words, {
     env,
     ...(cwd === undefined ? {} : { cwd }),
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: tied ? ['pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
     detached: true,
   })
   const { stdin, stdout, stderr } = child
