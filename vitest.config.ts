@@ -11,7 +11,7 @@ const unit = [
   'test/docs/**',
 ]
 /** Tests that need `KUBEBUILDER_ASSETS`: a real kube-apiserver with etcd. */
-const cluster = ['test/cluster/**', 'test/contract/**']
+const cluster = ['test/cluster/**', 'test/contract/kube-api/**']
 
 /** Real neighbours race with us on a machine of two cores. A test that needed a second try is told as such. */
 const neighbourRetries = 1

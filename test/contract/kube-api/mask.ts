@@ -47,7 +47,9 @@ export function createMask(known: { namespace: string; server: string; token: st
       .replace(suffix, '-<suffix>')
       .replace(scheduledName, '-<minute>')
       .replace(clusterAddress, '<ip>')
-      .replace(/(\w)\x3a \d+ms/g, '$1: <time>')
+      .replace(/-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----/g, '<certificate>')
+      .replace(/"\{\\"apiVersion\\"[\s\S]*\}"(?=:)/g, '<object>')
+      .replace(/(too old resource version: 1) \(\d+\)/g, '$1 (<rv>)')
 
   const value = (raw: unknown): unknown => {
     if (typeof raw === 'string') return text(raw)
@@ -63,7 +65,8 @@ export function createMask(known: { namespace: string; server: string; token: st
             return [key, hasUid ? numbered('rv', part) : '<rv>']
           if (key === 'continue' && part !== '') return [key, '<continue>']
           if (/-hash$/.test(key) && typeof part === 'string') return [key, '<hash>']
-          if (key === 'conditions' && Array.isArray(part)) return [key, sortConditions(part).map(value)]
+          const by = chanceOrders[key]
+          if (by && Array.isArray(part)) return [key, sortBy(part, by).map(value)]
           return [text(key), value(part)]
         }),
     )
@@ -80,8 +83,15 @@ export function createMask(known: { namespace: string; server: string; token: st
   return { value, text, screen }
 }
 
-/** Which of two controllers was first is chance. */
-function sortConditions(conditions: readonly unknown[]): unknown[] {
-  const type = (condition: unknown) => String((condition as { type?: unknown }).type)
-  return [...conditions].sort((a, b) => (type(a) < type(b) ? -1 : 1))
+/** Lists whose order is chance: which of two was first in a second, or what a map of Go gives. */
+const chanceOrders: Record<string, (entry: Record<string, unknown>) => string> = {
+  conditions: ({ type }) => String(type),
+  managedFields: ({ manager, operation, subresource, apiVersion }) =>
+    [manager, operation, subresource, apiVersion].join(),
+  causes: ({ reason, message, field }) => (reason === 'FieldManagerConflict' ? [message, field].join() : ''),
+}
+
+function sortBy(list: readonly unknown[], key: (entry: Record<string, unknown>) => string): unknown[] {
+  const keyOf = (entry: unknown) => key(entry as Record<string, unknown>)
+  return [...list].sort((a, b) => (keyOf(a) === keyOf(b) ? 0 : keyOf(a) < keyOf(b) ? -1 : 1))
 }

@@ -36,6 +36,7 @@ export interface Script {
     path: string,
     enough: (events: readonly Answer[]) => boolean,
     meanwhile?: () => Promise<unknown>,
+    headers?: Readonly<Record<string, string>>,
   ): Promise<readonly Answer[]>
   /** Run kubectl in the namespace, with its screen in the transcript. `stdin` may be an object, or several. */
   kubectl(line: string, options?: KubectlOptions): Promise<CommandRun>
@@ -101,7 +102,10 @@ export const test = clusterTest.extend<ScriptFixtures>({
     const suites: string[] = []
     for (let suite = task.suite; suite?.name; suite = suite.suite) suites.unshift(suite.name)
     const file = task.file.name.replace(/^.*\//, '').replace(/\.test\.ts$/, '')
-    const name = [...suites, task.name].join(' ').replace(/[^a-zA-Z0-9.]+/g, '-')
+    const name = [...suites, task.name]
+      .join(' ')
+      .replace(/[^a-zA-Z0-9.]+/g, '-')
+      .replace(/-$/, '')
     await expectGolden(join(import.meta.dirname, 'golden', file, `${name}.txt`), transcript())
   },
 })
@@ -164,9 +168,10 @@ function createScript(
         await new Promise((done) => setTimeout(done, 25))
       }
     },
-    async watch(path, enough, meanwhile) {
-      lines.push('', `> WATCH ${path}`)
-      const { status, events, body } = await watchUntil(plane, here(path), enough, meanwhile)
+    async watch(path, enough, meanwhile, headers = {}) {
+      lines.push('', `> WATCH ${path.replace(/(resourceVersion=)\d{2,}/, '$1<rv>')}`)
+      for (const [name, value] of Object.entries(headers)) lines.push(`> ${name}: ${value}`)
+      const { status, events, body } = await watchUntil(plane, here(path), enough, meanwhile, headers)
       if (status !== 200) lines.push(...replyLines({ status, headers: {}, body }, mask))
       for (const event of events) lines.push(asYaml([mask.value(event)]))
       return events
@@ -312,11 +317,12 @@ function watchUntil(
   path: string,
   enough: (events: readonly Answer[]) => boolean,
   meanwhile?: () => Promise<unknown>,
+  headers: Readonly<Record<string, string>> = {},
 ): Promise<{ status: number; events: Answer[]; body: Answer }> {
   return new Promise((resolve, reject) => {
     const events: Answer[] = []
     const url = new URL(path, plane.server)
-    const outgoing = httpsRequest(url, requestOptions(plane, 'GET', {}, false), (reply) => {
+    const outgoing = httpsRequest(url, requestOptions(plane, 'GET', { headers }, false), (reply) => {
       const status = reply.statusCode ?? 0
       const limit = setTimeout(() => finish(new Error(`not enough: ${JSON.stringify(events)}`)), 30_000)
       const finish = (error?: unknown) => {
