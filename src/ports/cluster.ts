@@ -24,6 +24,8 @@ export interface ObjectKey {
   /** absent for cluster-scoped objects */
   namespace?: string
   name: string
+  /** a part of the object with rules of its own; reading and patching only */
+  subresource?: 'status'
 }
 
 /** What the API server serves, as discovery told. */

@@ -38,6 +38,8 @@ export interface GitMirrorOptions {
   program?: string
   /** what git runs in place of `ssh`: a command line that understands OpenSSH's options */
   sshCommand?: string
+  /** what git may speak; default `https`, `http`, `ssh` and `file` */
+  protocols?: readonly string[]
   /** variables from which the known few are passed on to git; default our own environment */
   environment?: Readonly<Record<string, string | undefined>>
   /** files and folders of one revision; default 100,000 */
@@ -84,6 +86,7 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
     remote,
     timeoutMs: options.timeoutMs ?? 20_000,
     sshCommand: options.sshCommand,
+    protocols: options.protocols ?? ['https', 'http', 'ssh', 'file'],
     environment: options.environment ?? process.env,
     closed: closing.signal,
   })
@@ -388,10 +391,18 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
       return readLog(stdout.toString())
     },
 
-    async findCommits({ to, text }) {
-      await treeOf(to)
+    async findCommits({ from, to, text }) {
+      for (const revision of from === undefined ? [to] : [from, to]) await treeOf(revision)
+      const range = [to, ...(from === undefined ? [] : [`^${from}`])]
       const { stdout } = await run(
-        ['rev-list', '--no-commit-header', '--fixed-strings', `--grep=${text}`, '--format=%H%n%B%x00', to],
+        [
+          'rev-list',
+          '--no-commit-header',
+          '--fixed-strings',
+          `--grep=${text}`,
+          '--format=%H%n%B%x00',
+          ...range,
+        ],
         { access: 'local', maxOutputBytes: maxLogBytes },
       )
       return readMessages(stdout.toString())

@@ -57,6 +57,8 @@ export interface GitProgramOptions {
   sshCommand: string | undefined
   /** where the variables that are passed on come from */
   environment: Readonly<Record<string, string | undefined>>
+  /** what git may speak, such as `https`; see GIT_ALLOW_PROTOCOL */
+  protocols: readonly string[]
   /** aborted when the mirror is closed */
   closed: AbortSignal
 }
@@ -94,7 +96,7 @@ export function createGitProgram(options: GitProgramOptions): GitProgram {
       LC_ALL: 'C',
       GIT_TERMINAL_PROMPT: '0',
       GIT_CONFIG_NOSYSTEM: '1',
-      GIT_ALLOW_PROTOCOL: 'https:http:ssh:file',
+      GIT_ALLOW_PROTOCOL: options.protocols.join(':'),
       GIT_LITERAL_PATHSPECS: '1',
       GIT_NO_REPLACE_OBJECTS: '1',
     }

@@ -18,17 +18,20 @@ import { objectPath } from './paths.ts'
 
 export interface ClusterOptions {
   connection: KubeConnection
+  /** field manager of merge patches; default `fluxd-state` */
+  stateManager?: string
   /** for one request and its reply; a webhook may take 30 s of it */
   requestTimeoutMs?: number
   connectTimeoutMs?: number
 }
 
 /** Manager of what is not applied from Git, so that applying never takes it for something that left Git. */
-const stateManager = 'fluxd-state'
+const usualStateManager = 'fluxd-state'
 const longestNoteBytes = 1024
 
 export function createCluster({
   connection,
+  stateManager = usualStateManager,
   requestTimeoutMs = 60_000,
   connectTimeoutMs = 10_000,
 }: ClusterOptions): Cluster {

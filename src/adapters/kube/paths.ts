@@ -13,8 +13,9 @@ export function collectionPath(type: ResourceType, namespace?: string): string {
   return `${root}${scope}/${type.plural}`
 }
 
-export function objectPath({ type, namespace, name }: ObjectKey): string {
-  return `${collectionPath(type, namespace)}/${segment(name)}`
+export function objectPath({ type, namespace, name, subresource }: ObjectKey): string {
+  const part = subresource === undefined ? '' : `/${subresource}`
+  return `${collectionPath(type, namespace)}/${segment(name)}${part}`
 }
 
 /** One step of a path. @throws FluxError `APPLY_INVALID` for what a proxy on the way could take for a step back */
