@@ -19,7 +19,7 @@ export default Object.entries(programs).map(([program, main]) =>
     platform: 'node',
     external: ['lmdb'], // native code
     transform: { target: 'node20.19', define: { PACKAGE_VERSION: JSON.stringify(version) } },
-    plugins: [thirdPartyNotices()],
+    plugins: [withoutNativeCode(), thirdPartyNotices()],
     output: {
       dir: `dist/${program}`,
       cleanDir: true,
@@ -29,6 +29,15 @@ export default Object.entries(programs).map(([program, main]) =>
     },
   }),
 )
+
+/** `ssh2` runs as plain JavaScript where its native parts can't be loaded. */
+function withoutNativeCode(): Plugin {
+  return {
+    name: 'without-native-code',
+    resolveId: (id) => (/\.node$|^cpu-features$/.test(id) ? '\0native' : undefined),
+    load: (id) => (id === '\0native' ? "throw new Error('native code is not bundled')" : undefined),
+  }
+}
 
 /** Puts the licences of what is bundled beside it, as they ask. */
 function thirdPartyNotices(): Plugin {

@@ -89,6 +89,7 @@ test('the library behind each door is named in one place', () => {
     fastify: /^http\//,
     'prom-client': /^adapters\/system\//,
     '@kubernetes/client-node': /^adapters\/kube\//,
+    ssh2: /^playground\/git\//,
     ws: /^(adapters\/kube|playground)\//,
     undici: /^adapters\/(registry|fluxd)\//,
   }

@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { isJsonObject, type JsonValue } from '../../core/json.ts'
+import { listenOnLoopback } from '../loopback.ts'
 import { createGitWorld } from './world.ts'
 
 /**
  * A Git upstream: one bare repository, served over smart HTTP by the real `git http-backend` behind a loopback port,
- * and over `file://`. It can ask for a password, refuse pushes and fall silent on cue.
+ * and over `file://`. It can ask for a password, refuse pushes, protect branches and fall silent on cue.
  *
  *     await using upstream = await gitServer({ 'deploy/web.yaml': deployment('web') })
  */
@@ -22,6 +23,8 @@ export interface GitServerOptions {
   objectFormat?: 'sha1' | 'sha256'
   /** the first commit's message; default `Initial` */
   message?: string
+  /** takes deploy keys: `POST /keys` with `{ title, key, read_only }`, as Git hosts do. @throws Error for what is no key */
+  onKey?: (publicKey: string, readOnly: boolean) => void
 }
 
 export interface GitServer extends AsyncDisposable {
@@ -44,6 +47,8 @@ export interface GitServer extends AsyncDisposable {
   commit(files: Files, message?: string, branch?: string): Promise<string>
   /** Install a hook such as `pre-receive` as a shell script, or take it away. */
   hook(name: string, script: string | undefined): Promise<void>
+  /** Refuse whatever would change these branches, as hosts do for those they protect; none ends it. */
+  protect(...branches: readonly string[]): Promise<void>
   /** Refuse (403) or allow pushes over HTTP. */
   setReadOnly(readOnly: boolean): Promise<void>
   /** From now on, take requests whose path and query match, and never answer them; `undefined` lets all through. */
@@ -80,13 +85,11 @@ export async function gitServer(files: Files = {}, options: GitServerOptions = {
         return
       }
     }
+    if (options.onKey && target === '/keys') return void takeKey(request, response, options.onKey)
     serveByBackend(request, response, { ...world.env, GIT_PROJECT_ROOT: world.home })
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  const host = `127.0.0.1:${port}/repository.git`
+  const listener = await listenOnLoopback(server)
+  const host = `${listener.host}/repository.git`
   const userInfo = auth ? `${encodeURIComponent(auth.user)}:${encodeURIComponent(auth.password)}@` : ''
 
   const git = (...args: string[]) => world.git(path, args)
@@ -106,6 +109,13 @@ export async function gitServer(files: Files = {}, options: GitServerOptions = {
     )
     return git('rev-parse', `refs/heads/${onto}`)
   }
+  const hook = async (name: string, script: string | undefined) => {
+    const file = join(path, 'hooks', name)
+    await mkdir(join(path, 'hooks'), { recursive: true })
+    if (script === undefined) return rm(file, { force: true })
+    await writeFile(file, `#!/bin/sh\n${script}\n`)
+    await chmod(file, 0o755)
+  }
   if (Object.keys(files).length > 0) await commit(files, message)
 
   return {
@@ -120,12 +130,12 @@ export async function gitServer(files: Files = {}, options: GitServerOptions = {
       await world.git(path, ['fast-import', '--quiet', '--date-format=raw', '--force'], commands)
     },
     commit,
-    async hook(name, script) {
-      const file = join(path, 'hooks', name)
-      await mkdir(join(path, 'hooks'), { recursive: true })
-      if (script === undefined) return rm(file, { force: true })
-      await writeFile(file, `#!/bin/sh\n${script}\n`)
-      await chmod(file, 0o755)
+    hook,
+    async protect(...branches) {
+      const cases = branches.map(
+        (name) => `refs/heads/${name}) echo 'error: GH006: Protected branch update failed.' >&2; exit 1;;`,
+      )
+      await hook('update', cases.length > 0 ? `case "$1" in\n${cases.join('\n')}\nesac` : undefined)
     },
     async setReadOnly(readOnly) {
       await git('config', 'http.receivepack', String(!readOnly))
@@ -137,8 +147,7 @@ export async function gitServer(files: Files = {}, options: GitServerOptions = {
       failing = matching && { requests: matching, status }
     },
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
+      await listener.close()
       await world[Symbol.asyncDispose]()
     },
   }
@@ -150,6 +159,29 @@ function fileCommand(file: string, content: string | Uint8Array | null): Buffer[
   if (content === null) return [Buffer.from(`D ${quoted}\n`)]
   const bytes = Buffer.from(content)
   return [Buffer.from(`M 100644 inline ${quoted}\ndata ${bytes.length}\n`), bytes, Buffer.from('\n')]
+}
+
+async function takeKey(
+  request: IncomingMessage,
+  response: ServerResponse,
+  onKey: (publicKey: string, readOnly: boolean) => void,
+): Promise<void> {
+  let text = ''
+  const answer = (status: number, message: string) => {
+    response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify({ message })}\n`)
+  }
+  try {
+    for await (const chunk of request.setEncoding('utf8')) text += chunk
+    const body: JsonValue = JSON.parse(text)
+    const key = isJsonObject(body) ? body['key'] : undefined
+    if (request.method !== 'POST' || typeof key !== 'string') {
+      return answer(422, 'POST { "title": …, "key": "ssh-ed25519 …", "read_only": false }')
+    }
+    onKey(key, isJsonObject(body) && body['read_only'] === true)
+    answer(201, 'the key is let in')
+  } catch (error) {
+    answer(422, (error as Error).message)
+  }
 }
 
 /** CGI, as far as `git http-backend` wants it. */
