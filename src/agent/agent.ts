@@ -17,6 +17,7 @@ import { createClusterView } from './cluster-view.ts'
 import type { Config } from './config.ts'
 import { readDemand } from './demand.ts'
 import { createEvents } from './events.ts'
+import { createHistory } from './history.ts'
 import type { Identity } from './identity.ts'
 import { createImageCatalog } from './images.ts'
 import { createJobs } from './jobs.ts'
@@ -185,12 +186,14 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
     metrics,
   })
   const updater = createUpdater({ repository, manifests, view, images, scanner, keychains, clock, metrics })
+  const history = createHistory()
   const jobs = createJobs({
     queue,
     updater,
     publisher: createPublisher({
       updater,
       repository,
+      history,
       committer: git.committer,
       setAuthor: git.setAuthor,
       skipMessage: git.skipMessage,
@@ -199,11 +202,11 @@ export function startAgent(config: Config, parts: AgentParts, signal: AbortSigna
       log,
     }),
     repository,
+    history,
     onCommit: (update, { revision = '', result }, startedAt) =>
       events.emit(commitEvent(revision, update, result, startedAt)),
     onAutomated: () => automation.ask(),
     timeoutMs: sync.timeoutMs,
-    gitPaths: git.paths,
     clock,
     log,
     metrics,

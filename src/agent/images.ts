@@ -94,23 +94,25 @@ export function createImageCatalog({
       if (disabled) return [{ code: 'SCANNING_DISABLED', message: 'image scanning is disabled' }]
       if (!isWatched(like)) return [{ code: 'IMAGE_EXCLUDED', message: 'this image is left out of scanning' }]
       const name = canonicalName(like)
-      const problems = [listingProblem(store.getRepository(name) ?? { pages: [] }, clock.now())]
+      const problems = listingProblems(store.getRepository(name), clock.now())
       for (const [code, { message, count }] of tagProblems(store, name)) {
         problems.push({ code, message: count > 1 ? `${message} (and ${count - 1} more)` : message })
       }
-      return [...problems, store.problem()].filter((problem) => problem !== undefined)
+      const unkept = store.problem()
+      return unkept ? [...problems, unkept] : problems
     },
   }
 }
 
 /** Why the list of tags is not there, or not to be trusted. */
-export function listingProblem(
-  { listedAtMs, problem }: StoredRepository,
-  now: Date,
-): ImageProblem | undefined {
-  if (problem || listedAtMs === undefined || listedAtMs <= now.getTime()) return problem
-  const message = `the clock was set back: the tags were listed at ${new Date(listedAtMs).toISOString()}`
-  return { code: 'CLOCK_SET_BACK', message }
+export function listingProblems(known: StoredRepository | undefined, now: Date): ImageProblem[] {
+  const { listedAtMs = Number.NEGATIVE_INFINITY, problem } = known ?? {}
+  const problems = problem ? [problem] : []
+  if (listedAtMs > now.getTime()) {
+    const message = `the clock was set back: the tags were listed at ${new Date(listedAtMs).toISOString()}`
+    problems.push({ code: 'CLOCK_SET_BACK', message })
+  }
+  return problems
 }
 
 /** What is wrong with tags of a repository, by code: what happened to the first of them, and how many there are. */

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { readNote } from '../api/note.ts'
 import { digestOfUpdate, requestIdReused } from '../api/request-id.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
 import { addsAutomation } from '../core/update/plan.ts'
@@ -11,9 +10,9 @@ import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
 import type { Lane, Queue } from '../runtime/queue.ts'
+import type { History } from './history.ts'
 import type { Asked, Ending, Outcome, Publisher } from './publisher.ts'
 import type { Repository } from './repository.ts'
-import { findCommitOf } from './requests.ts'
 import { failureFields } from './tell.ts'
 import type { Updater } from './updates.ts'
 
@@ -46,12 +45,12 @@ export interface JobsOptions {
   updater: Updater
   publisher: Publisher
   repository: Repository
+  history: History
   /** told when a job made a commit, with its time */
   onCommit(update: UpdateSpec, outcome: Outcome, startedAt: Date): Promise<void>
   /** told when a policy update has switched automation on somewhere */
   onAutomated(): void
   timeoutMs: number
-  gitPaths: readonly string[]
   clock: Clock
   log: Log
   metrics: Metrics
@@ -69,7 +68,7 @@ interface Job extends Asked {
 const keptJobs = 100
 
 export function createJobs(options: JobsOptions): Jobs {
-  const { queue, updater, publisher, repository, clock, metrics } = options
+  const { queue, updater, publisher, repository, history, clock, metrics } = options
   const log = options.log.with({ component: 'sync-loop' })
   const statuses = new Map<string, JobStatus>()
   const waiting = new Set<Job>()
@@ -166,7 +165,7 @@ export function createJobs(options: JobsOptions): Jobs {
     const head = repository.head()
     const made =
       repository.status().state === 'ready' && head
-        ? await findCommitOf({ requestId, update }, repository.ready(), head)
+        ? await history.findCommit({ requestId, update }, repository.ready(), { head, tip: head })
         : undefined
     return made?.note ? made.note.jobId : enqueue(update, requestId).id
   }
@@ -215,20 +214,16 @@ export function createJobs(options: JobsOptions): Jobs {
       const mirror = readyForNotes(repository)
       const head = repository.head()
       if (id === '' || !head) return undefined
-      const noted = await mirror.listNotes()
-      for (const { revision } of await mirror.log({ to: head, paths: options.gitPaths })) {
-        if (!noted.has(revision)) continue
-        const note = readNote((await mirror.readNote(revision)) ?? '')
-        if (note?.jobId !== id) continue
-        return {
-          state: 'succeeded',
-          error: '',
-          revision,
-          spec: note.spec,
-          ...(note.result && { result: note.result }),
-        }
+      const made = await history.findJob(id, mirror, head)
+      if (!made) return undefined
+      const { spec, result } = made.note
+      return {
+        state: 'succeeded',
+        error: '',
+        revision: made.revision,
+        spec,
+        ...(result && { result }),
       }
-      return undefined
     },
   }
 }

@@ -7,8 +7,8 @@ import type { UpdateSpec } from '../core/update/spec.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { GitMirror, Identity, Revision } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
+import type { History } from './history.ts'
 import type { Repository } from './repository.ts'
-import { findCommitOf } from './requests.ts'
 import { branchGone, refuseReadonly, type Updater } from './updates.ts'
 
 /**
@@ -50,6 +50,7 @@ export interface Outcome {
 export interface PublisherOptions {
   updater: Updater
   repository: Repository
+  history: History
   committer: Identity
   /** the user who asked is the author */
   setAuthor: boolean
@@ -82,17 +83,18 @@ const patienceMs = 500
 const maxCommits = 50
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { updater, repository, clock, timeoutMs } = options
+  const { updater, repository, history, clock, timeoutMs } = options
 
   const derive = async (
     { update, jobId, requestId }: Asked,
     mirror: GitMirror,
-    tip: Revision,
+    at: { head: Revision; tip: Revision },
     signal: AbortSignal,
   ): Promise<Derived> => {
+    const { tip } = at
     const noted = { jobId, spec: update, requestId }
     // no fetch before: where the branch has moved meanwhile, the push finds out, and this is asked again
-    const made = requestId && (await findCommitOf({ requestId, update }, mirror, tip))
+    const made = requestId && (await history.findCommit({ requestId, update }, mirror, at))
     if (made) {
       const { revision, note } = made
       const outcome: Outcome = { revision, result: note?.result ?? new Map(), repeated: true }
@@ -137,7 +139,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       try {
         refuseReadonly(repository)
         const limited = AbortSignal.any(hurry ? [...signals, hurry] : signals)
-        const { outcome, note } = await derive(asked, mirror, tip, limited)
+        const { outcome, note } = await derive(asked, mirror, { head, tip }, limited)
         endings.set(asked, { outcome })
         if (!outcome.revision || note === undefined) continue
         notes.set(outcome.revision, note)

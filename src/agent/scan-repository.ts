@@ -7,7 +7,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { ImageStore, StoredRepository, StoredTag } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { ImageRegistry, Keychain } from '../ports/registry.ts'
-import { listingProblem } from './images.ts'
+import { listingProblems } from './images.ts'
 import type { HostLines } from './scan-hosts.ts'
 
 /**
@@ -74,9 +74,8 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
   /** @returns whether there are tags that were not there before */
   const list = async ({ name, image, keychain }: ScannedRepository): Promise<boolean> => {
     const known = store.getRepository(name)
-    const doubt = known && listingProblem(known, clock.now())
-    if (doubt?.code === 'CLOCK_SET_BACK') {
-      log.write({ canonical_name: name, warning: doubt.message, code: doubt.code })
+    for (const { message, code } of listingProblems(known, clock.now())) {
+      if (code === 'CLOCK_SET_BACK') log.write({ canonical_name: name, warning: message, code })
     }
     try {
       const found = await registry.listTags(image, keychain, {

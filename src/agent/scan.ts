@@ -7,7 +7,7 @@ import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ImageRegistry } from '../ports/registry.ts'
 import type { Demand } from './demand.ts'
-import { type ImageCatalog, listingProblem, tagProblems, type WantedImage } from './images.ts'
+import { type ImageCatalog, listingProblems, tagProblems, type WantedImage } from './images.ts'
 import { createHostLines, type HostLine, takeFirst } from './scan-hosts.ts'
 import { createRepositoryScan, type Need, type ScannedRepository } from './scan-repository.ts'
 import { failureFields } from './tell.ts'
@@ -97,7 +97,8 @@ export function createScanner(options: ScannerOptions): Scanner {
     const add = (to: Map<string, number>, code: string, count = 1) =>
       to.set(code, (to.get(code) ?? 0) + count)
     for (const name of names) {
-      add(repositories, listingProblem(store.getRepository(name) ?? { pages: [] }, clock.now())?.code ?? 'OK')
+      const [problem] = listingProblems(store.getRepository(name), clock.now())
+      add(repositories, problem?.code ?? 'OK')
       for (const [code, { count }] of wrongTags.get(name) ?? []) add(tags, code, count)
     }
     options.metrics.setImageRepositories(repositories)
@@ -205,6 +206,7 @@ export function createScanner(options: ScannerOptions): Scanner {
 
   /** Whether automation can't choose from what is known of a repository. */
   const isLacking = (name: string, containers: readonly ContainerDemand[]): boolean =>
+    (store.getRepository(name)?.listedAtMs ?? 0) > nowMs() ||
     !store.getRepository(name) ||
     repositories
       .needed(name, tagsForAutomation(repositories.tags(name), containers))

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { createGitMirror } from '../../src/adapters/git/mirror.ts'
 import { createImageRegistry } from '../../src/adapters/registry/client.ts'
 import { parseDockerConfig } from '../../src/adapters/registry/credentials.ts'
@@ -12,7 +13,11 @@ import { type JsonObject, type JsonValue, valueAt } from '../../src/core/json.ts
 import { createApiServer } from '../../src/http/server.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Cluster, ObjectKey, ResourceType, WatchEvent } from '../../src/ports/cluster.ts'
+import type { ImageStore } from '../../src/ports/image-store.ts'
 import { parseFlags } from '../../src/runtime/flags.ts'
+
+// as in fluxd itself: many requests wait on one signal
+setMaxListeners(0)
 
 /** A cluster in memory: enough to see what a pass asks for, and to hold it up or let it fail. */
 export interface MemoryCluster extends Cluster {
@@ -144,6 +149,8 @@ export interface WorldAgent extends AsyncDisposable {
   finished(id: string): Promise<JsonValue>
   /** Have an update done. @returns the job's last status */
   update(spec: unknown): Promise<{ id: string; status: JsonValue }>
+  /** What Prometheus reads. */
+  metrics(): Promise<string>
   /** Wait until the log has a line like this, from the given one on. @returns the line */
   until(line: RegExp, from?: number): Promise<string>
   stop(): Promise<void>
@@ -154,6 +161,9 @@ export async function worldAgent(options: {
   args: readonly string[]
   cluster?: Cluster
   clock?: Clock
+  imageStore?: ImageStore
+  /** limit for one request to a registry */
+  registryTimeoutMs?: number
 }): Promise<WorldAgent> {
   const clock = options.clock ?? systemClock
   const stopping = new AbortController()
@@ -178,10 +188,11 @@ export async function worldAgent(options: {
         insecureHosts: config.registry.insecureHosts,
         requestsPerSecond: config.registry.requestsPerSecond,
         burst: config.registry.burst,
+        ...(options.registryTimeoutMs !== undefined && { timeoutMs: options.registryTimeoutMs }),
         clock,
         log,
       }),
-      imageStore: createMemoryStore(),
+      imageStore: options.imageStore ?? createMemoryStore(),
       identity: noIdentity,
       parseDockerConfig,
       defaultKeychain: async () => new Map(),
@@ -230,6 +241,7 @@ export async function worldAgent(options: {
     ask,
     submit,
     finished,
+    metrics: async () => (await fetch(new URL('/metrics', base))).text(),
     async update(spec) {
       const id = await submit(spec)
       return { id, status: await finished(id) }
@@ -254,7 +266,7 @@ export async function pollFor<T>(
   find: () => Promise<T | undefined> | T | undefined,
   what: string,
 ): Promise<T> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 25_000
   for (;;) {
     const found = await find()
     if (found !== undefined) return found

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createImageRegistry, type ImageRegistryClient } from '../../src/adapters/registry/client.ts'
 import { createMemoryStore } from '../../src/adapters/store/memory.ts'
@@ -15,6 +16,9 @@ import { eventually } from '../support/programs.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
 
 /** What a scan asks registries for, counted at a real one, and what it makes of bad answers. */
+
+// as in fluxd itself: many requests wait on one signal
+setMaxListeners(0)
 
 const minute = 60_000
 const hour = 60 * minute

@@ -57,11 +57,15 @@ export async function openImageStore({
   typeOf = async (path) => (await statfs(path)).type,
 }: ImageStoreOptions): Promise<ImageStore> {
   await prepareFolder(folder, typeOf)
-  const lock = await takeLock(join(folder, 'holder'))
   try {
-    return fallBackToMemory(createStore(await openOrRebuild(folder, log), lock.release), log)
+    const lock = await takeLock(join(folder, 'holder'))
+    try {
+      return fallBackToMemory(createStore(await openOrRebuild(folder, log), lock.release), log)
+    } catch (thrown) {
+      await lock.release()
+      throw thrown
+    }
   } catch (thrown) {
-    await lock.release()
     throw thrown instanceof FluxError ? thrown : unusable(folder, thrown)
   }
 }
