@@ -100,11 +100,15 @@ export interface GitMirror {
   log(range: { from?: Revision; to: Revision; paths?: readonly string[] }): Promise<CommitSummary[]>
 
   /**
-   * Commits reachable from `to` whose message contains a text, newest first, with the whole message.
+   * Commits reachable from `to` and not from `from` whose message contains a text, newest first, with the whole message.
    *
    * @throws FluxError `GIT_OBJECT_MISSING`
    */
-  findCommits(query: { to: Revision; text: string }): Promise<{ revision: Revision; message: string }[]>
+  findCommits(query: {
+    from?: Revision
+    to: Revision
+    text: string
+  }): Promise<{ revision: Revision; message: string }[]>
 
   /** Whether `ancestor` is reachable from `revision`. */
   isAncestor(ancestor: Revision, revision: Revision): Promise<boolean>

@@ -7,7 +7,7 @@ import { formatCommit, formatTag, type Identity, treeOfCommit } from '../../core
 import { isFullHash, isRefName, notesRefName } from '../../core/git/ref-name.ts'
 import { cleanMessage } from '../../core/git/text.ts'
 import type { CommitSummary, GitMirror, Publication, Revision } from '../../ports/git.ts'
-import { addNotes, listNoteBlobs } from './notes.ts'
+import { addNotes, listNoteBlobs, type NoteFolders } from './notes.ts'
 import { createObjectReader, type ObjectReader } from './objects.ts'
 import { createGitProgram, type GitCall } from './program.ts'
 import { readRemote } from './remote.ts'
@@ -55,7 +55,7 @@ interface Repository {
   trees: Trees
   write: WriteObject
   /** of the notes tree read last */
-  notes: { tree: string; blobs: Map<Revision, string> } | undefined
+  notes: { tree: string; blobs: Map<Revision, string>; folders: NoteFolders } | undefined
 }
 
 const refspecs = ['heads', 'tags', 'notes'].map((kind) => `+refs/${kind}/*:refs/${kind}/*`)
@@ -235,7 +235,9 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
     const at = repository()
     const tree = (await at.objects.info(`${notesRef}^{tree}`))?.hash
     if (!tree) return new Map()
-    if (at.notes?.tree !== tree) at.notes = { tree, blobs: await listNoteBlobs(at.trees, tree) }
+    if (at.notes?.tree !== tree) {
+      at.notes = { tree, ...(await listNoteBlobs(at.trees, tree, at.notes?.folders)) }
+    }
     return at.notes.blobs
   }
 

@@ -13,25 +13,45 @@ import type { WriteObject } from './writer.ts'
 /** A level with more notes than this is spread over folders, so that one more note stays a small change. */
 const spreadAbove = 256
 
-/** Every note below a notes tree: commit → blob. What is no note is passed over. */
+/** Notes of each folder of a notes tree, by its place and hash: what the next listing need not read again. */
+export type NoteFolders = ReadonlyMap<string, readonly (readonly [Revision, string])[]>
+
+/**
+ * Every note below a notes tree: commit → blob. What is no note is passed over.
+ *
+ * @param known folders of an earlier listing
+ */
 export async function listNoteBlobs(
   trees: Trees,
   notesTree: string,
-  prefix = '',
-): Promise<Map<Revision, string>> {
-  const { entries } = await trees.read(notesTree)
-  const found = await Promise.all(
-    entries.map(async ({ mode, name, hash }): Promise<[Revision, string][]> => {
-      if (!/^([0-9a-f]{2})+$/.test(name)) return []
-      const digits = prefix + name
-      if (mode === treeMode) {
-        const isFolder = name.length === 2 && digits.length < notesTree.length
-        return isFolder ? [...(await listNoteBlobs(trees, hash, digits))] : []
-      }
-      return digits.length === notesTree.length && mode !== '160000' ? [[digits, hash]] : []
-    }),
-  )
-  return new Map(found.flat())
+  known: NoteFolders = new Map(),
+): Promise<{ blobs: Map<Revision, string>; folders: NoteFolders }> {
+  const folders = new Map<string, readonly (readonly [Revision, string])[]>()
+
+  const listFolder = async (
+    hash: string,
+    prefix: string,
+  ): Promise<readonly (readonly [Revision, string])[]> => {
+    const key = `${prefix} ${hash}`
+    const listed = known.get(key) ?? (await readFolder(hash, prefix))
+    folders.set(key, listed)
+    return listed
+  }
+  const readFolder = async (hash: string, prefix: string) => {
+    const { entries } = await trees.read(hash)
+    const found = await Promise.all(
+      entries.map(async ({ mode, name, hash }): Promise<readonly (readonly [Revision, string])[]> => {
+        if (!/^([0-9a-f]{2})+$/.test(name)) return []
+        const digits = prefix + name
+        if (mode === treeMode) {
+          return name.length === 2 && digits.length < notesTree.length ? listFolder(hash, digits) : []
+        }
+        return digits.length === notesTree.length && mode !== '160000' ? [[digits, hash]] : []
+      }),
+    )
+    return found.flat()
+  }
+  return { blobs: new Map(await readFolder(notesTree, '')), folders }
 }
 
 /** Add notes to a notes tree, or begin one. @returns the new tree; everything else in it stays */

@@ -24,8 +24,12 @@ export function signMessage(message: string, id: string | undefined): string {
   return id === undefined ? own : `${own.trimEnd()}\n\n${requestIdTrailer(id)}\n`
 }
 
-/** Whether the last block of a message names this request. */
-export function isSignedWith(message: string, id: string): boolean {
+/** The requests that the last block of a message names. */
+export function requestIdsOf(message: string): string[] {
   const block = message.trimEnd().split('\n\n').at(-1) ?? ''
-  return block.split('\n').includes(requestIdTrailer(id))
+  const trailer = requestIdTrailer('')
+  return block
+    .split('\n')
+    .filter((line) => line.startsWith(trailer))
+    .map((line) => line.slice(trailer.length))
 }

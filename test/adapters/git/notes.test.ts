@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { listNoteBlobs } from '../../../src/adapters/git/notes.ts'
+import type { Trees } from '../../../src/adapters/git/trees.ts'
 import { gitServer } from '../../../src/playground/git/server.ts'
 import { fetchedMirror, flux, headOf, publishChange } from './support.ts'
 
@@ -97,4 +99,37 @@ test('another notes ref is another set of notes', async () => {
 
   expect(await upstream.git('notes', '--ref', 'team/b', 'show', revision)).toBe('{"jobID":"x"}')
   expect(await upstream.git('for-each-ref', '--format=%(refname)', 'refs/notes')).toBe('refs/notes/team/b')
+})
+
+test('a listing after another reads the folders that have changed', async () => {
+  const hashOf = (text: string) => createHash('sha1').update(text).digest('hex')
+  const rest = '0'.repeat(38)
+  const note = (blob: string) => [{ mode: '100644', name: rest, hash: hashOf(blob), hashOffset: 0 }]
+  const folder = (name: string, hash: string) => ({ mode: '40000', name, hash: hashOf(hash), hashOffset: 0 })
+  const contents: Record<string, ReturnType<typeof note>> = {
+    [hashOf('before')]: [folder('aa', 'a1'), folder('bb', 'b1')],
+    [hashOf('after')]: [folder('aa', 'a2'), folder('bb', 'b1')],
+    [hashOf('a1')]: note('1'),
+    [hashOf('a2')]: note('2'),
+    [hashOf('b1')]: note('3'),
+  }
+  const read: string[] = []
+  const trees = {
+    async read(hash: string) {
+      read.push(hash)
+      return { bytes: Buffer.alloc(0), entries: contents[hash] ?? [] }
+    },
+  } as Pick<Trees, 'read'> as Trees
+
+  const { folders } = await listNoteBlobs(trees, hashOf('before'))
+  read.length = 0
+  const { blobs } = await listNoteBlobs(trees, hashOf('after'), folders)
+
+  expect(read).toEqual([hashOf('after'), hashOf('a2')])
+  expect(blobs).toEqual(
+    new Map([
+      [`aa${rest}`, hashOf('2')],
+      [`bb${rest}`, hashOf('3')],
+    ]),
+  )
 })
