@@ -1,0 +1,58 @@
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { buildPrograms } from './programs.ts'
+import { soak } from './soak.ts'
+import { soakSkipReason } from './world.ts'
+
+/** `npm run soak`: the long soak, by hand. `--help` says what can be set. */
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    kills: { type: 'string', default: '200' },
+    releases: { type: 'string', default: '200' },
+    minutes: { type: 'string', default: '30' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (values.help) {
+  console.log(`npm run soak -- [--seed N] [--kills N] [--releases N] [--minutes N]
+
+Kills fluxd so many times, and lets so many releases lose a race against a hostile writer, within so many minutes;
+then looks whether a commit was lost, doubled or left half done.`)
+  process.exit(0)
+}
+
+const skip = soakSkipReason()
+if (skip !== undefined) {
+  console.error(`There is nothing to soak in: ${skip}.`)
+  process.exit(1)
+}
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32))
+const again = `npm run soak -- --seed ${seed} --kills ${values.kills} --releases ${values.releases} --minutes ${values.minutes}`
+console.log(`seed ${seed}`)
+
+using programs = buildPrograms()
+const report = await soak({
+  seed,
+  kills: Number(values.kills),
+  races: Number(values.releases),
+  outages: true,
+  limitMs: Number(values.minutes) * 60_000,
+  programs,
+  onProgress: (line) => console.log(line),
+})
+const { violations, log, failures, ...figures } = report
+console.log({ ...figures, failures: Object.fromEntries(failures) })
+if (violations.length > 0) {
+  const file = join(tmpdir(), `soak-${seed}.log`)
+  writeFileSync(file, log.join('\n'))
+  console.log(`${violations.length} things that should never be:\n- ${violations.join('\n- ')}`)
+  console.log(`\nWhat fluxd said: ${file}\nAgain: ${again}`)
+  process.exitCode = 1
+} else {
+  console.log('Nothing was lost, doubled or left half done.')
+}
