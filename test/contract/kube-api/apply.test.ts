@@ -3,11 +3,14 @@ import { type Answer, applyPatch, mergePatch, test } from './script.ts'
 
 const maps = '/api/v1/namespaces/$NS/configmaps'
 const deployments = '/apis/apps/v1/namespaces/$NS/deployments'
+/** They write when they come to it. */
+const withoutControllers = (managedFields: Answer[] = []) =>
+  managedFields.filter(({ manager }) => manager !== 'kube-controller-manager')
 const fields = { type: applyPatch, show: (body: Answer) => shown(body) }
 const shown = (body: Answer) =>
   body.metadata?.uid
     ? [
-        { managedFields: body.metadata.managedFields },
+        { managedFields: withoutControllers(body.metadata.managedFields) },
         ...Object.entries(body).filter(([key]) => ['data', 'spec'].includes(key)),
         body.metadata.resourceVersion && {
           metadata: {
@@ -147,9 +150,7 @@ test('scale has its own managed fields', async ({ script }) => {
   )
   await script.request('GET', `${deployments}/web`, undefined, {
     show: (body) => ({
-      managedFields: body.metadata.managedFields.filter(
-        (entry: Answer) => !/kube-controller/.test(entry.manager),
-      ),
+      managedFields: withoutControllers(body.metadata.managedFields),
     }),
   })
 })

@@ -65,12 +65,16 @@ export function createMask(known: { namespace: string; server: string; token: st
             return [key, hasUid ? numbered('rv', part) : '<rv>']
           if (key === 'continue' && part !== '') return [key, '<continue>']
           if (/-hash$/.test(key) && typeof part === 'string') return [key, '<hash>']
+          if (key === 'cells' && Array.isArray(part)) return [key, part.map(cell)]
           const by = chanceOrders[key]
           if (by && Array.isArray(part)) return [key, sortBy(part, by).map(value)]
           return [text(key), value(part)]
         }),
     )
   }
+
+  const cell = (raw: unknown) =>
+    typeof raw === 'string' && /^(\d+[smhdy])+$/.test(raw) ? '<age>' : value(raw)
 
   const screen = (raw: string) =>
     text(raw)
