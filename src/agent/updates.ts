@@ -75,7 +75,10 @@ export function createUpdater(options: UpdaterOptions): Updater {
     manifests: LoadedManifests,
     signal: AbortSignal | undefined,
   ): Promise<UpdatePlan> => {
-    const workloads = await timed('select_workloads', () => workloadsToUpdate(manifests, options.view))
+    const workloads = await timed('select_workloads', async () => {
+      await untilListed(options.view, signal)
+      return workloadsToUpdate(manifests, options.view)
+    })
     if (update.type === 'containers') return planContainersRelease(update.spec, workloads)
     if (update.type === 'auto') {
       const allowed = (update.changes ?? []).filter((change) => isStillAllowed(change, workloads))
@@ -184,6 +187,14 @@ export function createUpdater(options: UpdaterOptions): Updater {
       return (await derive(update, mirror, head)).result
     },
   }
+}
+
+/** Before the first list is in, a workload that runs looks like one that doesn't. @throws the signal's reason */
+function untilListed(view: ClusterView, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+    view.listed().then(resolve, reject)
+  })
 }
 
 /** How v1's metrics name an update. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { FluxError } from '../../src/core/errors.ts'
 import { type JsonValue, valueAt } from '../../src/core/json.ts'
 import { type GitServer, gitServer } from '../../src/playground/git/server.ts'
 import { startRegistry, type TestRegistry } from '../../src/playground/registry/registry.ts'
@@ -378,4 +379,31 @@ describe('work that meets', () => {
     expect(await upstream.git('rev-parse', 'main')).toBe(before)
     expect(agent.log.some((line) => line.includes('success=false'))).toBe(true)
   })
+})
+
+test('a release that comes before the cluster was listed waits until it is', async () => {
+  await using registry = await startRegistry({ images: { 'example/app': { '1': '', '2': '' } } })
+  const image = `${registry.host}/example/app`
+  await using upstream = await gitServer({ 'web.yaml': deployment('web', `${image}:1`) })
+  const args = [`--git-url=${upstream.url}`, '--git-branch=main', `--registry-insecure-host=${registry.host}`]
+  const cluster = memoryCluster()
+  const first = await worldAgent({ args, cluster })
+  await first.until(/state="tag flux-sync"/)
+  await first.stop()
+  let away = true
+  const cut = {
+    ...cluster,
+    async list(...asked: Parameters<typeof cluster.list>) {
+      if (away) throw new FluxError('CLUSTER_UNREACHABLE', { what: 'nobody answers' })
+      return cluster.list(...asked)
+    },
+  }
+  await using next = await worldAgent({ args, cluster: cut })
+  await next.until(/event=refreshed/)
+
+  const id = await next.submit(imageRelease(['demo:deployment/web'], `${image}:2`))
+  await next.until(/state=in-progress/)
+  away = false
+
+  expect(await next.finished(id)).toMatchObject({ StatusString: 'succeeded' })
 })
