@@ -16,7 +16,8 @@ export const dockerRegistrySkipReason = existsSync(program)
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
   readonly host: string
-  log(): string
+  /** `GET /v2/…` of each request of a client so far, by what it calls itself */
+  requestsOf(userAgent: string): string[]
 }
 
 export async function dockerRegistry(): Promise<DockerRegistry> {
@@ -30,7 +31,7 @@ export async function dockerRegistry(): Promise<DockerRegistry> {
     config,
     JSON.stringify({
       version: '0.1',
-      log: { level: 'warn', accesslog: { disabled: true } },
+      log: { level: 'info', formatter: 'json', accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(folder.path, 'store') }, delete: { enabled: true } },
       http: { addr: host },
     }),
@@ -44,7 +45,14 @@ export async function dockerRegistry(): Promise<DockerRegistry> {
   await daemon.until('it answers', async () => (await fetch(`http://${host}/v2/`)).ok)
   return {
     host,
-    log: daemon.log,
+    requestsOf: (userAgent) =>
+      daemon
+        .log()
+        .split('\n')
+        .filter((line) => line.includes('"response completed"'))
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .filter((entry) => entry['http.request.useragent'] === userAgent)
+        .map((entry) => `${entry['http.request.method']} ${entry['http.request.uri']}`),
     async [Symbol.asyncDispose]() {
       await daemon.kill()
       await folder.remove()

@@ -7,8 +7,8 @@ import { eventually, type FluxdProcess, fluxd } from '../../support/programs.ts'
 import { startRegistry, type TestRegistry, type TestRegistryOptions } from '../../support/registry.ts'
 
 /** fluxd with a repository, a registry and a namespace of a real API server, all synced. */
-export interface AutomatedWorld extends AsyncDisposable {
-  registry: TestRegistry
+export interface AutomatedWorld<Registry extends WorldRegistry = TestRegistry> extends AsyncDisposable {
+  registry: Registry
   upstream: GitServer
   /** the one that runs now */
   readonly agent: FluxdProcess
@@ -32,7 +32,19 @@ export interface Commit {
   files: string[]
 }
 
-export type Images = NonNullable<TestRegistryOptions['images']>
+/** A registry that images are pushed to. */
+export interface WorldRegistry extends AsyncDisposable {
+  readonly host: string
+  push(repository: string, tag: string, createdAt: string): unknown
+}
+
+interface WorldOptions {
+  /** repository → tag → creation time */
+  images: NonNullable<TestRegistryOptions['images']>
+  /** `$REGISTRY` and `$NAMESPACE` stand for the test's own */
+  files: Readonly<Record<string, string>>
+  args?: readonly string[]
+}
 
 /** Runs the one image that tells whether automation has looked: see `expectQuiet`. */
 const canary = 'example/canary'
@@ -40,24 +52,23 @@ const canary = 'example/canary'
 export async function automatedWorld(
   plane: ControlPlaneAccess,
   namespace: string,
-  {
-    images,
-    files,
-    args = [],
-    registry: registryOptions = {},
-  }: {
-    images: Images
-    /** `$REGISTRY` and `$NAMESPACE` stand for the test's own */
-    files: Readonly<Record<string, string>>
-    args?: readonly string[]
-    registry?: Omit<TestRegistryOptions, 'images'>
-  },
+  { registry = {}, ...options }: WorldOptions & { registry?: Omit<TestRegistryOptions, 'images'> },
 ): Promise<AutomatedWorld> {
+  return worldAround(await startRegistry(registry), plane, namespace, options)
+}
+
+/** The same around another registry, which ends with the world. */
+export async function worldAround<Registry extends WorldRegistry>(
+  registry: Registry,
+  plane: ControlPlaneAccess,
+  namespace: string,
+  { images, files, args = [] }: WorldOptions,
+): Promise<AutomatedWorld<Registry>> {
   await serveHelmReleases(plane)
-  const registry = await startRegistry({
-    ...registryOptions,
-    images: { ...images, [canary]: { '1': '2024-01-01T00:00:00Z' } },
-  })
+  for (const [repository, tags] of Object.entries(images)) {
+    for (const [tag, createdAt] of Object.entries(tags)) await registry.push(repository, tag, createdAt)
+  }
+  await registry.push(canary, '1', '2024-01-01T00:00:00Z')
   const translate = (text: string) =>
     text.replaceAll('$REGISTRY', registry.host).replaceAll('$NAMESPACE', namespace)
   const all = {
@@ -98,7 +109,7 @@ export async function automatedWorld(
     if (status !== 202) throw new Error(`notify: ${status}`)
   }
   const push = async (repository: string, tag: string, createdAt: string) => {
-    registry.push(repository, tag, createdAt)
+    await registry.push(repository, tag, createdAt)
     await announce(repository)
   }
   const nextCommit = async () => {
@@ -132,7 +143,7 @@ export async function automatedWorld(
     },
     async [Symbol.asyncDispose]() {
       await agent[Symbol.asyncDispose]()
-      await Promise.all([registry.close(), upstream[Symbol.asyncDispose]()])
+      await Promise.all([registry[Symbol.asyncDispose](), upstream[Symbol.asyncDispose]()])
     },
   }
 }
