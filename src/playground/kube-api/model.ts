@@ -97,6 +97,8 @@ export interface Schema {
   readonly nullable?: boolean
   /** keeps fields that it does not name */
   readonly preserveUnknown?: boolean
+  /** a whole object: `apiVersion`, `kind` and `metadata` beside its fields (`x-kubernetes-embedded-resource`) */
+  readonly embedded?: boolean
   /** `byte`, `date-time`, `quantity`, `int32`, `int64`, … */
   readonly format?: string
   /** the rest of a structural schema's checks, as written: `pattern`, `minimum`, `maxLength`, … */

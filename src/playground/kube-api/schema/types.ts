@@ -65,6 +65,14 @@ export function kindsOfTypes(): ReadonlyMap<string, string> {
   return kinds
 }
 
+/** The schema of an object whose `apiVersion`, `kind` and `metadata` go without saying. */
+export function wholeObject(schema: Schema): Schema {
+  const metadata = types().get('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta')
+  if (metadata === undefined) throw new Error('the table of types has no ObjectMeta')
+  const fields = { apiVersion: scalarTypes.string, kind: scalarTypes.string, metadata }
+  return { ...schema, type: 'object', fields: { ...schema.fields, ...fields } }
+}
+
 function readTypes(texts: Readonly<Record<string, string>>): Map<string, Schema> {
   type Fields = Record<string, Schema>
   const found = new Map<string, Schema>()
@@ -113,8 +121,10 @@ function choicesOf(text: string): string[] {
   return text.split(',').map(decodeURI)
 }
 
+const scalarTypes = { string: { type: 'string' } } as const
+
 const scalars: Readonly<Record<string, Schema>> = {
-  string: { type: 'string' },
+  ...scalarTypes,
   byte: { type: 'string', format: 'byte' },
   'date-time': { type: 'string', format: 'date-time' },
   'micro-time': { type: 'string', format: 'micro-time' },
