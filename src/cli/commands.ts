@@ -5,6 +5,8 @@ import type { Command } from './command.ts'
 export interface CommandEntry {
   name: string
   aliases?: readonly string[]
+  /** v1 does not have it, so its exit codes are those of the full table */
+  isNew?: true
   /** one line for help, without a full stop */
   summary: string
   load(): Promise<Command>
@@ -52,6 +54,12 @@ export const commands: readonly CommandEntry[] = [
     name: 'lock',
     summary: 'keep the images of a workload as they are',
     load: async () => (await import('./commands/lock.ts')).lock,
+  },
+  {
+    name: 'migrate',
+    isNew: true,
+    summary: 'rewrite older HelmReleases in the files of a clone',
+    load: async () => (await import('./commands/migrate.ts')).migrate,
   },
   {
     name: 'policy',

@@ -4,6 +4,7 @@ import { withoutUserInfo } from '../core/git/remote-url.ts'
 import type { KubeAccess, PodSummary } from '../ports/agent-access.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fluxd } from '../ports/fluxd.ts'
+import type { Folder } from '../ports/folder.ts'
 import { agentPort, findAgent } from './find-agent.ts'
 import type { GlobalFlags } from './flags.ts'
 import type { Io } from './io.ts'
@@ -24,6 +25,8 @@ export interface CliContext {
   defaultNamespace(): Promise<string>
   /** The caller as their Git configuration names them, such as `A User <a@example.com>`; may be empty. */
   gitUser(): Promise<string>
+  /** A folder of this machine, or the one file that a path names. @throws FluxError `PATH_UNREADABLE` */
+  openFolder(path: string): Promise<Folder>
 }
 
 /** How to make what a command asks for. `main.ts` hands in the real ones. */
@@ -34,6 +37,7 @@ export interface Neighbours {
   openKube(options: { context: string }): Promise<KubeAccess>
   connect(options: FluxdOptions): Promise<Fluxd>
   gitUser(): Promise<string>
+  openFolder(path: string): Promise<Folder>
 }
 
 export interface FluxdOptions {
@@ -98,6 +102,7 @@ export function createContext({ io, signal, settings, neighbours }: ContextOptio
     fluxd: async () => (await connection.get()).fluxd,
     agentPod: async () => (await connection.get()).pod,
     gitUser: neighbours.gitUser,
+    openFolder: neighbours.openFolder,
     async defaultNamespace() {
       try {
         return (await kube.get()).origin.namespace

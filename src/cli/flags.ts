@@ -75,6 +75,16 @@ export const controllerFlag = {
   summary: 'the older name of --workload',
 } as const
 
+/** One document on standard output, whatever the exit code. */
+export const outputFlag = {
+  name: 'output',
+  short: 'o',
+  type: 'string',
+  default: 'text',
+  value: 'FORMAT',
+  summary: 'text, or json: one document on standard output, of a failure too',
+} as const satisfies Flag
+
 /** Who asks for a change, why, and how much to tell of it. */
 export const changeFlags = [
   {
@@ -96,14 +106,7 @@ export const changeFlags = [
     type: 'count',
     summary: 'also list skipped workloads; with -vv ignored ones too',
   },
-  {
-    name: 'output',
-    short: 'o',
-    type: 'string',
-    default: 'text',
-    value: 'FORMAT',
-    summary: 'text, or json: one document on standard output, of a failure too',
-  },
+  outputFlag,
   {
     name: 'request-id',
     type: 'string',

@@ -20,6 +20,7 @@ const neighbours: Neighbours = {
     (await import('../adapters/kube/access.ts')).openKubeAccess({ context, env: process.env }),
   connect: async (options) => (await import('../adapters/fluxd/client.ts')).createFluxdClient(options),
   gitUser: async () => (await import('../adapters/fluxd/git-user.ts')).readGitUser(process.env),
+  openFolder: async (path) => (await import('../adapters/system/folder.ts')).openFolder(path),
 }
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {

@@ -54,6 +54,7 @@ async function runCommand({ argv, env, signal, neighbours }: Invocation, ending:
   if (!entry) throw unknownCommand(word)
 
   ending.commandPath = `fluxctl ${entry.name}`
+  ending.fullTable ||= entry.isNew === true
   const command = await entry.load()
   const ownWords = argv.filter((_, index) => index !== at)
   const flags: readonly Flag[] = [...globalFlags, ...command.flags, helpFlag]

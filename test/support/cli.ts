@@ -1,4 +1,5 @@
 import { createFluxdClient } from '../../src/adapters/fluxd/client.ts'
+import { openFolder } from '../../src/adapters/system/folder.ts'
 import type { Neighbours } from '../../src/cli/context.ts'
 import { type Invocation, run } from '../../src/cli/run.ts'
 import { FluxError } from '../../src/core/errors.ts'
@@ -36,6 +37,7 @@ function neighboursWith(some: Partial<Neighbours> = {}): Neighbours {
     openKube: () => Promise.reject(new FluxError('KUBECONFIG_MISSING', { what: 'there is no kubeconfig' })),
     connect: async (options) => createFluxdClient(options),
     gitUser: async () => 'World User <world@example.com>',
+    openFolder,
     ...some,
   }
 }
