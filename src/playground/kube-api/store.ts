@@ -93,7 +93,7 @@ export class Store {
     return { objects: wanted.map((key) => then.get(key) as KubeObject), version: at }
   }
 
-  /** @throws StatusError 409 when it is there already */
+  /** Keep an object that is not there yet. */
   create(place: Place, object: KubeObject): KubeObject {
     const collection = this.#collectionOf(place.collection)
     const key = keyOf(place.namespace, place.name)
