@@ -9,6 +9,7 @@ import { defineConfig, type Plugin } from 'rolldown'
 const programs = {
   fluxctl: 'src/cli/main.ts',
   fluxd: 'src/agent/main.ts',
+  'helm-operator': 'src/operator/main.ts',
 }
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }

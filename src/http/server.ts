@@ -99,6 +99,32 @@ export function createMetricsServer({ metrics, log }: { metrics: Metrics; log: L
   return serverOf(app)
 }
 
+/** Routes at their own paths, open to everybody, and `/metrics`: the Helm operator's. */
+export function createPlainServer({
+  routes,
+  metrics,
+  log,
+}: {
+  routes: readonly Route[]
+  metrics: Pick<Metrics, 'expose'>
+  log: Log
+}): HttpServer {
+  const app = createApp(log)
+  for (const route of routes) {
+    app.route({
+      method: route.method,
+      url: route.path,
+      handler: (request, reply) => answer(route, queryOf(request), request, reply),
+    })
+  }
+  mountMetrics(app, metrics)
+  app.setNotFoundHandler((request, reply) => {
+    const known = routes.some(({ path }) => path === pathOf(request))
+    return known ? send(reply, { status: 405 }) : sendNoPage(reply)
+  })
+  return serverOf(app)
+}
+
 function createApp(log: Log): FastifyInstance {
   const app = Fastify({
     bodyLimit: maxBodyBytes,
@@ -205,7 +231,7 @@ function send(reply: FastifyReply, { status, body }: Reply): FastifyReply {
   return body === undefined ? reply.send() : reply.header('content-type', body.type).send(body.text)
 }
 
-function mountMetrics(app: FastifyInstance, metrics: Metrics): void {
+function mountMetrics(app: FastifyInstance, metrics: Pick<Metrics, 'expose'>): void {
   app.get('/metrics', async (_, reply) => {
     const { contentType, text } = await metrics.expose()
     return reply.header('content-type', contentType).send(text)

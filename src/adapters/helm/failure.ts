@@ -46,6 +46,8 @@ const meanings: readonly {
 /** What follows the last `Error: `: warnings and log lines come before it. */
 function errorText(output: string): string {
   const at = output.lastIndexOf('Error: ')
-  const text = (at < 0 ? output : output.slice(at + 'Error: '.length)).trim()
+  const text = (at < 0 ? output : output.slice(at + 'Error: '.length))
+    .trim()
+    .replace(/^(INSTALLATION|UPGRADE) FAILED: /, '')
   return text.length <= longestText ? text : `${text.slice(0, longestText)}…`
 }

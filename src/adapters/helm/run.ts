@@ -95,10 +95,11 @@ export async function createHelm(options: HelmProgramOptions): Promise<Helm> {
   }
 
   const run = async ({ args, input, timeoutMs, secrets = [], signal }: Call): Promise<string> => {
+    const [command = '', ...rest] = args
     const result = await turns(() =>
       runChild({
         program,
-        args: [...args, ...(context === undefined ? [] : [`--kube-context=${context}`])],
+        args: [command, ...(context === undefined ? [] : [`--kube-context=${context}`]), ...rest],
         env,
         timeoutMs,
         graceMs: helmGraceMs,
@@ -108,7 +109,7 @@ export async function createHelm(options: HelmProgramOptions): Promise<Helm> {
         ...(signal && { signals: [signal] }),
       }),
     )
-    const doing = `helm ${args[0]}`
+    const doing = `helm ${command}`
     // the shell in between says 126 or 127 where it can't start the program
     if (result.error || result.exitCode === 126 || result.exitCode === 127) {
       throw new FluxError('HELM_PROGRAM_MISSING', {

@@ -1,0 +1,108 @@
+import {
+  enterPhase,
+  type FailedAttempt,
+  formatStatus,
+  type HelmReleaseStatus,
+  type Phase,
+  type PhaseDetails,
+} from '../core/helm/conditions.ts'
+import type { HelmRelease } from '../core/helm/resource.ts'
+import type { JsonValue } from '../core/json.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Cluster } from '../ports/cluster.ts'
+import type { Log } from '../ports/log.ts'
+import type { OperatorMetrics } from '../ports/operator-metrics.ts'
+import { failureFields } from './tell.ts'
+import { objectKeyOf, type View } from './view.ts'
+
+/**
+ * Writes what became of a release to the status of its HelmRelease, one phase at a time and only where it differs. A
+ * write that fails is logged and made good by the next one: each holds the whole status.
+ */
+export interface StatusWriter {
+  /** the status as we know it, the newest write of ours included */
+  of(release: HelmRelease): HelmReleaseStatus
+  enter(
+    release: HelmRelease,
+    phase: Phase,
+    details?: Pick<PhaseDetails, 'detail' | 'revision' | 'testIgnored'>,
+  ): Promise<void>
+  /** The end of a pass over this generation. */
+  finish(release: HelmRelease, attempt: FailedAttempt | undefined): Promise<void>
+  /** What Helm's storage says of the release. */
+  showRelease(release: HelmRelease, releaseStatus: string): Promise<void>
+  forget(release: HelmRelease): void
+}
+
+export interface StatusWriterOptions {
+  cluster: Cluster
+  view: View
+  metrics: OperatorMetrics
+  clock: Clock
+  log: Log
+}
+
+export function createStatusWriter({
+  cluster,
+  view,
+  metrics,
+  clock,
+  log,
+}: StatusWriterOptions): StatusWriter {
+  /** by uid: the resource that a worker holds may be older than what it wrote since */
+  const written = new Map<string, HelmReleaseStatus>()
+
+  const of = (release: HelmRelease) => written.get(release.uid) ?? release.status
+
+  const write = async (release: HelmRelease, next: HelmReleaseStatus): Promise<void> => {
+    const before = of(release)
+    written.set(release.uid, next)
+    metrics.setConditions(release, next.conditions)
+    const patch = difference(formatStatus(before), formatStatus(next))
+    if (patch === undefined) return
+    try {
+      const object = await cluster.patch(
+        { ...objectKeyOf(release), subresource: 'status' },
+        { status: patch },
+      )
+      view.put(object)
+    } catch (thrown) {
+      log.write({ warning: 'the status cannot be written', ...failureFields(thrown) })
+    }
+  }
+
+  return {
+    of,
+    enter(release, phase, details = {}) {
+      const { releaseName, targetNamespace } = release
+      return write(
+        release,
+        enterPhase(of(release), phase, { ...details, releaseName, targetNamespace, now: clock.now() }),
+      )
+    },
+    finish(release, attempt) {
+      const status = of(release)
+      const observedGeneration = Math.max(status.observedGeneration, release.generation)
+      return write(release, { ...status, observedGeneration, attempt })
+    },
+    showRelease(release, releaseStatus) {
+      const status = of(release)
+      if (releaseStatus === '') return Promise.resolve()
+      return write(release, { ...status, releaseName: release.releaseName, releaseStatus })
+    },
+    forget({ uid }) {
+      written.delete(uid)
+    },
+  }
+}
+
+/** The members of a patch that say something new; `undefined` where none does. */
+function difference(
+  before: Readonly<Record<string, JsonValue>>,
+  after: Readonly<Record<string, JsonValue>>,
+): Record<string, JsonValue> | undefined {
+  const changed = Object.entries(after).filter(
+    ([key, value]) => JSON.stringify(value) !== JSON.stringify(before[key]),
+  )
+  return changed.length === 0 ? undefined : Object.fromEntries(changed)
+}
