@@ -1,7 +1,8 @@
 // Asks a real kube-apiserver (KUBEBUILDER_ASSETS) what it serves and writes src/playground/kube-api/schema/types.json:
 // every resource, and every type as one line per field. With --check it compares instead, and fails on a difference.
 // What OpenAPI leaves out stands in kube-types-go.json, read off the types of k8s.io/api: which optional scalars are
-// pointers, so that a zero is kept, and which lists and structs are written even when they are absent.
+// pointers, so that a zero is kept; which lists and structs are written even when they are absent, and which zeroes are
+// dropped though OpenAPI calls them defaults.
 import { readFile, writeFile } from 'node:fs/promises'
 import { tsImport } from 'tsx/esm/api'
 
@@ -91,6 +92,7 @@ function fieldLines(name, schema) {
   if (schema.properties === undefined) own.push('any')
   const lines = own.length === 0 ? [] : [own.join(' ')]
   const pointers = (go.pointers[name] ?? '').split(' ')
+  const dropped = (go.dropped[name] ?? '').split(' ')
   const written = (go.written[name] ?? '').split(' ')
   for (const [field, property] of Object.entries(schema.properties ?? {})) {
     const words = [`.${field}`, typeOf(property)]
@@ -105,7 +107,8 @@ function fieldLines(name, schema) {
     if (strategy) words.push(`patch:${strategy}`)
     const key = property['x-kubernetes-patch-merge-key']
     if (key) words.push(`by:${key}`)
-    if (property.default !== undefined) words.push(`default:${JSON.stringify(property.default)}`)
+    if (property.default !== undefined && !dropped.includes(field))
+      words.push(`default:${JSON.stringify(property.default)}`)
     lines.push(words.join(' '))
   }
   return lines

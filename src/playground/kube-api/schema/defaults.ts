@@ -118,6 +118,10 @@ const byType: Readonly<Record<string, (object: JsonObject) => void>> = named({
     Volume: defaultVolume,
   },
   'apps.v1': {
+    DaemonSet: (daemonSet) =>
+      set(own(own(daemonSet, 'metadata'), 'annotations'), {
+        'deprecated.daemonset.template.generation': '1',
+      }),
     DaemonSetSpec: (spec) => {
       const strategy = own(spec, 'updateStrategy')
       set(strategy, { type: 'RollingUpdate' })
@@ -142,10 +146,15 @@ const byType: Readonly<Record<string, (object: JsonObject) => void>> = named({
         strategy['rollingUpdate'] ??= {}
       }
       if (strategy['type'] === 'RollingUpdate' && isJsonObject(strategy['rollingUpdate'])) {
-        set(own(strategy, 'rollingUpdate'), { partition: 0, maxUnavailable: 1 })
+        set(own(strategy, 'rollingUpdate'), { partition: 0 })
       }
       set(own(spec, 'persistentVolumeClaimRetentionPolicy'), { whenDeleted: 'Retain', whenScaled: 'Retain' })
       set(spec, { podManagementPolicy: 'OrderedReady', replicas: 1, revisionHistoryLimit: 10 })
+      const { volumeClaimTemplates: claims } = spec
+      if (!Array.isArray(claims)) return
+      spec['volumeClaimTemplates'] = claims.map((claim) =>
+        isJsonObject(claim) ? { ...claim, apiVersion: 'v1', kind: 'PersistentVolumeClaim' } : claim,
+      )
     },
   },
   'batch.v1': {

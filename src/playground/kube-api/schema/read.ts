@@ -202,6 +202,7 @@ class Reader {
       const found = this.#value(given, field, schema, [...path, name])
       if (found === undefined) continue
       if (field.zero === undefined && isDropped(found, field)) continue
+      if (field.zero === 'written' && isEmptyCollection(found, field)) continue
       read[name] = found
     }
     for (const [name, field] of writtenIn(schema)) {
@@ -306,7 +307,11 @@ class Reader {
 }
 
 function isDropped(value: JsonValue, schema: Schema): boolean {
-  if (value === '' || value === 0 || value === false) return true
+  return value === '' || value === 0 || value === false || isEmptyCollection(value, schema)
+}
+
+/** The store does not tell an empty list or map from none. */
+function isEmptyCollection(value: JsonValue, schema: Schema): boolean {
   if (schema.type === 'list') return Array.isArray(value) && value.length === 0
   if (schema.type !== 'map' || !isJsonObject(value)) return false
   for (const _ in value) return false
@@ -338,27 +343,38 @@ function readString(
       return given.replace(/[\r\n]/g, '')
     }
     case 'date-time':
-    case 'micro-time': {
+    case 'micro-time':
       if (typeof given !== 'string') throw refuse(given, 'string')
-      const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(given)
-        ? Date.parse(given)
-        : Number.NaN
-      if (Number.isNaN(ms)) {
-        const layout =
-          schema.format === 'date-time' ? '2006-01-02T15:04:05Z07:00' : '2006-01-02T15:04:05.000000Z07:00'
-        throw new DecodeError(
-          `parsing time ${quoteGo(given)} as "${layout}": cannot parse ${quoteGo(given)} as "2006"`,
-        )
-      }
-      const seconds = new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, -5)
-      if (schema.format === 'date-time') return `${seconds}Z`
-      const micros = (/\.(\d+)/.exec(given)?.[1] ?? '').slice(0, 6).padEnd(6, '0')
-      return `${seconds}.${micros}Z`
-    }
+      return schema.format === 'date-time' ? readTime(given) : readMicroTime(given)
     default:
       if (typeof given !== 'string') throw refuse(given)
       return given
   }
+}
+
+const seconds = '2006-01-02T15:04:05Z07:00'
+const micros = '2006-01-02T15:04:05.000000Z07:00'
+
+function readTime(text: string): string {
+  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN
+  if (Number.isNaN(ms)) throw unreadableTime(text, seconds, text, '2006')
+  return `${new Date(Math.floor(ms / 1000) * 1000).toISOString().slice(0, -5)}Z`
+}
+
+/** Six digits behind the second, no more and no fewer. */
+function readMicroTime(text: string): string {
+  const [, time = '', fraction, zone = ''] =
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{6})?(.*)$/.exec(text) ?? []
+  if (time !== '' && fraction === undefined) throw unreadableTime(text, micros, zone, '.000000')
+  return `${readTime(`${time}${zone}`).slice(0, -1)}${fraction ?? ''}Z`
+}
+
+function unreadableTime(text: string, layout: string, rest: string, wanted: string): Error {
+  return new DecodeError(
+    `parsing time ${quoteGo(text)} as "${layout}": cannot parse ${quoteGo(rest)} as "${wanted}"`,
+  )
 }
 
 /** Where base64 stops making sense; `undefined` where it doesn't. Line ends may stand anywhere. */
