@@ -132,11 +132,12 @@ export function createRepository(options: RepositoryOptions): Repository {
     }
   }
 
-  /** Wait for the next poll, or until somebody asks. */
-  const pause = async (signal: AbortSignal): Promise<void> => {
+  /** Wait for the next poll or try, or until somebody asks. */
+  const pause = async (durationMs: number, signal: AbortSignal): Promise<void> => {
     const bell = new AbortController()
     wake = () => bell.abort()
-    await clock.sleep(options.pollIntervalMs, AbortSignal.any([signal, bell.signal])).catch(() => {})
+    if (!asked) await clock.sleep(durationMs, AbortSignal.any([signal, bell.signal])).catch(() => {})
+    asked = false
   }
 
   const ready = (): GitMirror => {
@@ -175,12 +176,11 @@ export function createRepository(options: RepositoryOptions): Repository {
       if (!mirror) return
       while (!signal.aborted) {
         if (state !== 'ready') {
-          if (!(await step(mirror, signal))) await clock.sleep(retryMs, signal)
+          if (!(await step(mirror, signal))) await pause(retryMs, signal)
           continue
         }
-        if (!asked) await pause(signal)
+        await pause(options.pollIntervalMs, signal)
         if (signal.aborted) return
-        asked = false
         await fetchHead(mirror, signal).catch((thrown) => {
           if (!signal.aborted) fail('new', asGitError(thrown))
         })

@@ -91,6 +91,18 @@ describe('the repository', () => {
     expect(repository.status().state).toBe('ready')
   })
 
+  test('is tried again at once when somebody says that something has changed, such as a key let in', async () => {
+    const { clock, upstream, repository } = start()
+    upstream.fetchFault = denied()
+
+    await clock.advance(0)
+    upstream.fetchFault = undefined
+    repository.askRefresh()
+    await clock.advance(0)
+
+    expect(repository.status().state).toBe('ready')
+  })
+
   test('names the branches there are where its own is missing, and takes it as soon as it is there', async () => {
     const { clock, upstream, entries, repository } = start()
     upstream.head = undefined
