@@ -344,6 +344,7 @@ export const flags = [
   {
     name: 'token',
     type: 'string',
+    env: ['FLUXD_TOKEN'], // arguments can be seen by every user of the machine
     value: 'TOKEN',
     summary: 'token for --api-auth=token, and for an upstream service',
   },
