@@ -1,9 +1,9 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
@@ -44,7 +44,29 @@ export interface Folder {
 
 /** Make a new folder for temporary files that only this user may read. */
 export async function createFolder(prefix: string): Promise<Folder> {
-  const path = await mkdtemp(join(tmpdir(), prefix))
+  return guardFolder(await mkdtemp(join(tmpdir(), prefix)))
+}
+
+/**
+ * Make this folder, for this user only, and remove it in the end. One that is there must be this user's, closed to
+ * others, and empty, such as `mktemp -d` makes it.
+ *
+ * @throws Error that says why it won't do
+ */
+export async function claimFolder(path: string): Promise<Folder> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const { uid, mode, ...found } = await lstat(path)
+    if (!found.isDirectory()) throw new Error(`${path} is no folder`)
+    if (uid !== process.getuid?.() || (mode & 0o077) !== 0) throw new Error(`${path} is open to others`)
+    if ((await readdir(path)).length > 0) throw new Error(`${path} is not empty`)
+  }
+  return guardFolder(resolve(path))
+}
+
+function guardFolder(path: string): Folder {
   const guard = startGuard(folderGuard, [path], { stdio: ['pipe', 'ignore', 'ignore'] })
   return {
     path,

@@ -22,6 +22,8 @@ const mayImport: Record<string, string[]> = {
   'cli/main.ts': ['version.ts', 'cli', 'adapters', 'runtime', 'ports', 'api', 'core'],
   'cli/commands/demo.ts': ['cli', 'playground', 'core', 'ports', 'api'],
   playground: ['adapters/system', 'http', 'core', 'ports'],
+  // a person names an API server by a kubeconfig
+  'playground/tour/cluster.ts': ['playground', 'adapters/kube', 'core'],
 }
 
 const source = 'src'

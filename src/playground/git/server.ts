@@ -23,6 +23,8 @@ export interface GitServerOptions {
   objectFormat?: 'sha1' | 'sha256'
   /** the first commit's message; default `Initial` */
   message?: string
+  /** told of every push over HTTP, as webhooks are */
+  onPush?: () => void
   /** takes deploy keys: `POST /keys` with `{ title, key, read_only }`, as Git hosts do. @throws Error for what is no key */
   onKey?: (publicKey: string, readOnly: boolean) => void
 }
@@ -86,6 +88,7 @@ export async function gitServer(files: Files = {}, options: GitServerOptions = {
       }
     }
     if (options.onKey && target === '/keys') return void takeKey(request, response, options.onKey)
+    if (target.endsWith('/git-receive-pack')) response.on('close', () => options.onPush?.())
     serveByBackend(request, response, { ...world.env, GIT_PROJECT_ROOT: world.home })
   })
   const listener = await listenOnLoopback(server)

@@ -1,3 +1,6 @@
+/** The workload's image, without the registry. */
+export const imageRepository = 'example/podinfo'
+
 /** What stands in the repository of the tour: file → text. */
 export function firstFiles(image: string): Record<string, string> {
   return { 'namespaces/demo.yaml': namespace, 'workloads/podinfo.yaml': podinfo(image) }
@@ -43,4 +46,15 @@ kind: Deployment
 metadata:
 \tname: cache
 `,
+}
+
+const dayMs = 24 * 60 * 60 * 1000
+
+/** What stands in the registry: repository → tag → creation time. */
+export function firstImages(nowMs: number): Record<string, Record<string, string>> {
+  const daysAgo = (days: number) => new Date(nowMs - days * dayMs).toISOString()
+  return {
+    [imageRepository]: { '3.1.0': daysAgo(40), '3.1.4': daysAgo(16), '3.1.5': daysAgo(2) },
+    'example/fluxd': { demo: daysAgo(1) },
+  }
 }

@@ -2,21 +2,21 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { dirname, join } from 'node:path'
 import { isJsonObject, type JsonValue, valueAt } from '../../core/json.ts'
+import type { Programs } from './programs.ts'
+import { imageRepository } from './repository.ts'
 import type { Screen } from './screen.ts'
-import type { Programs, TourWorld } from './world.ts'
+import type { TourWorld } from './world.ts'
 
 /** The workload that the story is about. */
 export const workload = 'demo:deployment/podinfo'
 export const workloadPath = '/apis/apps/v1/namespaces/demo/deployments/podinfo'
-/** Its image, without the registry. */
-export const imageRepository = 'example/podinfo'
 
 /** What a scene has at hand: the screen, the world, a person in their clone, and questions about how things stand. */
 export interface Stage extends Screen {
   readonly world: TourWorld
   /** Run a command of the person's in their clone. @returns what it said */
   command(program: string, args: readonly string[], options?: { exitCode?: number }): Promise<string>
-  /** The same, for the built fluxctl through a port-forward. */
+  /** The same, for the built fluxctl. */
   fluxctl(args: readonly string[], options?: { exitCode?: number }): Promise<string>
   /** Write files of the clone: path → text. */
   write(files: Readonly<Record<string, string>>): Promise<void>
@@ -26,16 +26,18 @@ export interface Stage extends Screen {
   image(tag: string): string
   /** Head of the branch on the server. */
   head(): Promise<string>
+  /** Subject of its newest commit. */
+  subject(): Promise<string>
   /** The revision that is marked as applied. */
   synced(): Promise<string>
   /** Whether a Deployment is rolled out: all of its pods are new and ready, and as many as this. */
   isRolledOut(path: string, replicas: number): Promise<boolean>
-  /** Whether the workload is rolled out with two pods of this version. */
-  runs(tag: string): Promise<boolean>
+  /** Check that the workload has come to run two pods of this version. */
+  checkRuns(tag: string): Promise<void>
 }
 
 export function createStage(screen: Screen, world: TourWorld, programs: Programs): Stage {
-  const { kube, git, registry, person } = world
+  const { cluster, git, registry, person } = world
 
   const command: Stage['command'] = (program, args, options = {}) => {
     const isOurs = program === 'fluxctl'
@@ -48,13 +50,18 @@ export function createStage(screen: Screen, world: TourWorld, programs: Programs
     })
   }
   const image = (tag: string) => `${registry.host}/${imageRepository}:${tag}`
-  const read = async (path: string) => (await kube.request('GET', path)).body as JsonValue
+  const read = async (path: string) => (await cluster.request('GET', path)).body as JsonValue
+  const isRolledOut: Stage['isRolledOut'] = async (path, replicas) => {
+    const deployment = await read(path)
+    if (valueAt(deployment, 'spec', 'replicas') !== replicas) return false
+    return !cluster.runsPods || hasOnlyNewPods(deployment, replicas)
+  }
 
   return {
     ...screen,
     world,
     command,
-    fluxctl: (args, options) => command('fluxctl', ['--k8s-fwd-ns=flux', ...args], options),
+    fluxctl: (args, options) => command('fluxctl', args, options),
     async write(files) {
       for (const [path, text] of Object.entries(files)) {
         const file = join(person.clone, path)
@@ -64,28 +71,33 @@ export function createStage(screen: Screen, world: TourWorld, programs: Programs
     },
     async request(method, path, body, headers = {}) {
       screen.show(`> ${method} ${path}\n> ${JSON.stringify(body)}`)
-      const reply = await kube.request(method, path, body, headers)
+      const reply = await cluster.request(method, path, body, headers)
       screen.show(`< ${reply.status}`)
       if (reply.status >= 300) throw new Error(JSON.stringify(reply.body))
     },
     image,
     head: () => git.git('rev-parse', `refs/heads/${git.branch}`),
+    subject: () => git.git('log', '-1', '--format=%s', git.branch),
     synced: () => git.git('rev-parse', 'refs/tags/flux-sync^{commit}'),
-    isRolledOut: async (path, replicas) => isRolledOut(await read(path), replicas),
-    async runs(tag) {
-      const deployment = await read(workloadPath)
-      const running = valueAt(deployment, 'spec', 'template', 'spec', 'containers', 0, 'image')
-      return running === image(tag) && isRolledOut(deployment, 2)
+    isRolledOut,
+    checkRuns(tag) {
+      const claim = cluster.runsPods
+        ? `two pods run podinfo ${tag} and are ready`
+        : `the Deployment asks for two pods of podinfo ${tag} (no pods run in this cluster)`
+      return screen.check(claim, async () => {
+        const deployment = await read(workloadPath)
+        const running = valueAt(deployment, 'spec', 'template', 'spec', 'containers', 0, 'image')
+        return running === image(tag) && isRolledOut(workloadPath, 2)
+      })
     },
   }
 }
 
 /** Whether the controllers have caught up, and there are only new and ready pods. */
-function isRolledOut(deployment: JsonValue, replicas: number): boolean {
+function hasOnlyNewPods(deployment: JsonValue, replicas: number): boolean {
   const status = valueAt(deployment, 'status')
   const count = (key: string) => Number(isJsonObject(status) ? (status[key] ?? 0) : 0)
   return (
-    valueAt(deployment, 'spec', 'replicas') === replicas &&
     count('observedGeneration') === valueAt(deployment, 'metadata', 'generation') &&
     ['replicas', 'updatedReplicas', 'readyReplicas'].every((key) => count(key) === replicas)
   )
@@ -107,7 +119,7 @@ export function short(revision: string): string {
 }
 
 /** A word as a shell reads it; of `--flag=value`, the value is quoted. */
-function quoteForShell(word: string): string {
+export function quoteForShell(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word
   const [flag = ''] = /^--[\w-]+=/.exec(word) ?? []
   return `${flag}'${word.slice(flag.length).replaceAll("'", "'\\''")}'`

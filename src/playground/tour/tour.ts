@@ -1,9 +1,11 @@
 import { FluxError, messageOf } from '../../core/errors.ts'
-import { valueAt } from '../../core/json.ts'
+import { type JsonValue, valueAt } from '../../core/json.ts'
+import type { Programs } from './programs.ts'
 import { createScreen, type Screen } from './screen.ts'
-import { createStage, imageRepository, statusOf } from './stage.ts'
+import { createStage, statusOf } from './stage.ts'
+import { linger } from './stay.ts'
 import { story } from './story.ts'
-import { type Programs, startWorld, type TourWorld } from './world.ts'
+import { startWorld, type TourWorld } from './world.ts'
 
 /**
  * The story of `fluxctl demo`: Git becomes a cluster, a command becomes a commit, and what does not belong is refused or
@@ -13,14 +15,19 @@ export interface TourOptions {
   programs: Programs
   out: (text: string) => void
   colour: boolean
+  /** whether the world stays when the story is told, for whoever wants to try more */
+  stay: boolean
+  /** a folder for its state */
+  state?: string | undefined
+  /** a real API server in the place of the playground's */
+  kubeconfig?: string | undefined
   /** ends the tour, and its world, early */
   signal: AbortSignal
 }
 
-const dayMs = 24 * 60 * 60 * 1000
-
-/** @throws FluxError `DEMO_CHECK_FAILED` when something does not come out as told; the signal's reason */
-export async function runTour({ programs, out, colour, signal }: TourOptions): Promise<void> {
+/** @throws FluxError `DEMO_CHECK_FAILED` when something does not come out as told; `DEMO_REFUSED`; the signal's reason */
+export async function runTour(options: TourOptions): Promise<void> {
+  const { programs, out, colour, signal } = options
   const startedMs = performance.now()
   const steps = story.length + 1
   let world: TourWorld | undefined
@@ -29,15 +36,21 @@ export async function runTour({ programs, out, colour, signal }: TourOptions): P
   try {
     screen.step(
       'A world',
-      'A Kubernetes control plane, a Git server and an image registry start on this machine, for this machine only.',
+      `${options.kubeconfig ? 'A' : 'A Kubernetes API, a'} Git server and an image registry start on this machine, for this machine only.`,
     )
-    world = await startWorld({ programs, images: imagesAt(Date.now()), colour, signal })
+    world = await startWorld(options)
     await checkWorld(world, screen)
 
     const stage = createStage(screen, world, programs)
     for (const { title, about, play } of story) {
-      screen.step(title, about)
+      screen.step(title, typeof about === 'string' ? about : about(stage))
       await play(stage)
+    }
+    const seconds = Math.ceil((performance.now() - startedMs) / 1000)
+    out(`\nAll ${steps} steps came out as told, in ${seconds} s.`)
+    if (options.stay) {
+      out('\n')
+      await linger(world, { programs, out, signal })
     }
   } catch (error) {
     signal.throwIfAborted()
@@ -51,34 +64,28 @@ export async function runTour({ programs, out, colour, signal }: TourOptions): P
   } finally {
     await world?.close()
   }
-  const seconds = Math.ceil((performance.now() - startedMs) / 1000)
-  out(
-    `\nAll ${steps} steps came out as told, in ${seconds} s. Nothing of that world is left on this machine.\n` +
-      '`fluxctl --help` tells how to connect to a fluxd of your own, `fluxd --help` how to run one.\n',
-  )
+  out(`${options.stay ? '\n' : ' '}Nothing of that world is left on this machine.\n`)
 }
 
-function imagesAt(nowMs: number): Record<string, Record<string, string>> {
-  const daysAgo = (days: number) => new Date(nowMs - days * dayMs).toISOString()
-  return {
-    [imageRepository]: { '3.1.0': daysAgo(40), '3.1.4': daysAgo(16), '3.1.5': daysAgo(2) },
-    'example/fluxd': { demo: daysAgo(1) },
-  }
-}
-
-async function checkWorld({ kube, git, registry }: TourWorld, { check }: Screen): Promise<void> {
-  const { body } = await kube.request('GET', '/version')
-  const version = valueAt(body as { gitVersion: string }, 'gitVersion')
-  await check(`Kubernetes ${version} is ready at ${kube.server}`, async () => {
-    const { status } = await kube.request('GET', '/readyz')
+async function checkWorld(
+  { cluster, git, ssh, registry, front }: TourWorld,
+  { check }: Screen,
+): Promise<void> {
+  const { body } = await cluster.request('GET', '/version')
+  const version = String(valueAt(body as JsonValue, 'gitVersion'))
+  await check(`Kubernetes ${version} is ready at ${cluster.server}`, async () => {
+    const { status } = await cluster.request('GET', '/readyz')
     return status === 200
   })
-  await check(
-    `Git answers at ${git.openUrl}, and asks for a password`,
-    async () => (await statusOf(`${git.openUrl}/info/refs?service=git-upload-pack`)) === 401,
-  )
-  await check(
-    `the registry at ${registry.host} has ${imageRepository}:3.1.5`,
-    async () => (await statusOf(`http://${registry.host}/v2/${imageRepository}/manifests/3.1.5`)) === 200,
-  )
+  const closed: [string, string][] = [
+    [
+      `Git answers at ${git.openUrl}${ssh ? `, and at ${ssh.url}` : ''}`,
+      `${git.openUrl}/info/refs?service=git-upload-pack`,
+    ],
+    [`the registry answers at ${registry.host}`, `http://${registry.host}/v2/`],
+    [`fluxd's API will answer at ${new URL(front.url).host}`, `http://${new URL(front.url).host}/api/flux`],
+  ]
+  for (const [what, url] of closed) {
+    await check(`${what}, and asks for a password`, async () => (await statusOf(url)) === 401)
+  }
 }

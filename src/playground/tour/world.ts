@@ -1,157 +1,178 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, realpathSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { delimiter, dirname, join } from 'node:path'
-import { FluxError } from '../../core/errors.ts'
+import { join } from 'node:path'
+import { FluxError, messageOf } from '../../core/errors.ts'
 import { type GitServer, gitServer } from '../git/server.ts'
-import { type ControlPlane, controlPlaneAssets, startControlPlane } from '../kube/control-plane.ts'
-import { closedEnvironment, createFolder, type Folder, type Program, startProgram } from '../processes.ts'
+import { type GitSshServer, gitSshServer } from '../git/ssh.ts'
+import { claimFolder, closedEnvironment, createFolder, type Program, startProgram } from '../processes.ts'
 import { startRegistry, type TestRegistry } from '../registry/registry.ts'
+import { openGivenCluster, startOwnCluster, type TourCluster } from './cluster.ts'
+import { type Front, startFront } from './front.ts'
+import { canUseSsh, type Programs } from './programs.ts'
+import { firstImages } from './repository.ts'
 
 /**
- * All that the tour needs, on loopback: a control plane, a Git server, a registry, a place for fluxd and one for a
- * person with a clone. Its children see nothing of the user's environment but `PATH`.
+ * All that the tour needs, on loopback: a Kubernetes API, a Git server, a registry, a place for fluxd and one for a
+ * person with a clone.
+ *
+ * It is closed. Each server asks for a credential that is made anew for each run and kept in a folder that only this
+ * user may enter; what is started sees nothing of the user's environment but `PATH`.
  */
 export interface TourWorld {
-  readonly kube: ControlPlane
+  /** where all of it is kept */
+  readonly folder: string
+  readonly cluster: TourCluster
   readonly git: GitServer
+  /** none where this machine has no ssh: fluxd then uses HTTP */
+  readonly ssh: GitSshServer | undefined
   readonly registry: TestRegistry
+  readonly front: Front
   readonly person: {
     readonly env: Readonly<Record<string, string>>
     /** an empty folder, for a clone */
     readonly clone: string
   }
-  /** Start the fluxd that port-forwards to the namespace `flux` lead to. */
-  startFluxd(args: readonly string[]): Promise<void>
+  /** variables for a shell that wants to take part; they hold the credentials */
+  readonly access: Readonly<Record<string, string>>
+  /** as its command line shows them */
+  readonly fluxdArgs: readonly string[]
+  startFluxd(): Promise<void>
+  /** Tell fluxd that something was pushed. */
+  notifyOfGit(): void
   /** what fluxd has logged so far */
   fluxdLog(): string
   close(): Promise<void>
 }
 
-/** Paths of the built programs. */
-export interface Programs {
-  fluxctl: string
-  fluxd: string
-}
-
-/** Port of fluxd's API in its pod. */
-const fluxdPort = 3030
-
-const controlPlanePrograms = [
-  'etcd',
-  'kube-apiserver',
-  'kube-controller-manager',
-  'kube-scheduler',
-  'kwok',
-] as const
-
-/**
- * Look for everything that a world is made of.
- *
- * @param program the running program's file: ours stand in `bin`, in a folder above it
- * @throws FluxError `DEMO_UNAVAILABLE`
- */
-export function findPrograms(program: string): Programs {
-  const assets = controlPlaneAssets()
-  const missing = controlPlanePrograms.filter((name) => !assets || !existsSync(join(assets, name)))
-  if (missing.length > 0) {
-    throw new FluxError('DEMO_UNAVAILABLE', {
-      what: assets
-        ? `the demo needs a Kubernetes control plane, and ${assets} lacks ${missing.join(', ')}`
-        : 'the demo needs a Kubernetes control plane, and KUBEBUILDER_ASSETS does not say where its programs are',
-      why: `It starts one on this machine for as long as it runs: ${controlPlanePrograms.join(', ')}. Nothing is installed, and no cluster of yours is touched.`,
-      next: [
-        'Put the programs in one folder, name it in KUBEBUILDER_ASSETS, and run the demo again:',
-        '  setup-envtest use -p path    fetches etcd and kube-apiserver, and prints the folder',
-        '  kube-controller-manager and kube-scheduler are in the same release of Kubernetes',
-        '  kwok is at https://kwok.sigs.k8s.io',
-      ].join('\n'),
-    })
-  }
-  const path = (process.env['PATH'] ?? '').split(delimiter)
-  if (!path.some((folder) => existsSync(join(folder, 'git')))) {
-    throw new FluxError('DEMO_UNAVAILABLE', {
-      what: 'the demo needs the program git, which is not on the PATH',
-      next: 'Install Git, and run the demo again.',
-    })
-  }
-  for (let folder = dirname(realpathSync(program)); ; folder = dirname(folder)) {
-    const [fluxctl, fluxd] = [join(folder, 'bin', 'fluxctl.cjs'), join(folder, 'bin', 'fluxd.cjs')]
-    if (existsSync(fluxctl) && existsSync(fluxd)) return { fluxctl, fluxd }
-    if (folder === dirname(folder)) break
-  }
-  throw new FluxError('DEMO_UNAVAILABLE', {
-    what: 'bin/fluxctl.cjs and bin/fluxd.cjs are missing',
-    next: 'Build them with `npm run build`, or install the package again.',
-  })
-}
-
 export interface WorldOptions {
   programs: Programs
-  /** repository → tag → creation time */
-  images: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** a folder to make and to remove again; a temporary one */
+  state?: string | undefined
+  /** a real API server in the place of the playground's */
+  kubeconfig?: string | undefined
   colour: boolean
   signal: AbortSignal
 }
 
+const user = 'demo'
+
+/** @throws FluxError `DEMO_REFUSED` */
 export async function startWorld(options: WorldOptions): Promise<TourWorld> {
-  const { programs, signal } = options
+  const { programs, state, signal } = options
   const closers: (() => Promise<unknown>)[] = []
   const close = async () => {
-    for (const closer of closers.reverse()) await closer()
-    closers.length = 0
+    for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
-    const folder = await createFolder('fluxctl-demo-')
+    const folder = state === undefined ? await createFolder('fluxctl-demo-') : await claim(state)
     closers.push(() => folder.remove())
-    const registry = await startRegistry({ images: options.images })
-    closers.push(() => registry.close())
-    const auth = { user: 'demo', password: randomBytes(16).toString('hex') }
-    const git = await gitServer({}, { auth })
-    closers.push(async () => git[Symbol.asyncDispose]())
-    const relay = await startRelay()
-    closers.push(relay.close)
+    const path = (...names: string[]) => join(folder.path, ...names)
+    const homes = { fluxd: path('fluxd'), person: path('person'), cluster: path('cluster') }
+    for (const home of Object.values(homes)) await mkdir(join(home, '.ssh'), { recursive: true })
 
-    const kube = await startControlPlane({
-      controllers: true,
-      portForwards: [{ namespace: 'flux', port: fluxdPort, targetPort: relay.port }],
-      env: closedEnvironment(await makeHome(folder, 'cluster')),
-      signal,
+    const front = await startFront({
+      socket: path('fluxd.sock'),
+      token: newSecret(),
+      user,
+      password: newSecret(),
     })
-    closers.push(() => kube.close())
+    closers.push(() => front.close())
+    const registryLogin = { user, password: newSecret() }
+    const registry = await startRegistry({
+      images: firstImages(Date.now()),
+      auth: { type: 'basic', ...registryLogin },
+      onPush: (repository) =>
+        front.notify({ Kind: 'image', Source: { Name: { Domain: registry.host, Image: repository } } }),
+    })
+    closers.push(() => registry.close())
 
-    const fluxdHome = await makeHome(folder, 'fluxd')
-    const personHome = await makeHome(folder, 'person')
-    for (const home of [fluxdHome, personHome]) await writeGitCredentials(home, git)
-    const person = {
-      env: { ...closedEnvironment(personHome), KUBECONFIG: kube.kubeconfig },
-      clone: join(personHome, 'clone'),
+    let ssh: GitSshServer | undefined
+    const git = await gitServer(
+      {},
+      {
+        auth: { user, password: newSecret() },
+        onPush: () => notifyOfGit(),
+        onKey(publicKey, readOnly) {
+          if (!ssh) throw new Error('there is no SSH here')
+          ssh.add({ publicKey, mayWrite: !readOnly })
+          notifyOfGit()
+        },
+      },
+    )
+    closers.push(async () => git[Symbol.asyncDispose]())
+    if (await canUseSsh(homes.fluxd, signal)) {
+      const server = await gitSshServer({ path: git.path, env: closedEnvironment(homes.fluxd) })
+      closers.push(async () => server[Symbol.asyncDispose]())
+      ssh = server
     }
-    await mkdir(person.clone)
-    await writeFile(join(personHome, '.gitconfig'), personalGitConfig(options.colour), { flag: 'a' })
+    const gitUrl = ssh?.url ?? git.openUrl
+    const notifyOfGit = () => front.notify({ Kind: 'git', Source: { URL: gitUrl, Branch: git.branch } })
 
+    const kubeconfig = path('kubeconfig')
+    const cluster = await (options.kubeconfig === undefined
+      ? startOwnCluster({ home: homes.cluster, kubeconfig, signal })
+      : openGivenCluster(options.kubeconfig, kubeconfig))
+    closers.push(() => cluster.close())
+
+    const docker = await writeDockerConfig(path('docker'), registry.host, registryLogin)
+    for (const home of [homes.fluxd, homes.person]) await writeGitCredentials(home, git)
+    await writeFile(join(homes.fluxd, '.ssh', 'known_hosts'), ssh?.knownHosts() ?? '')
+    await writeFile(join(homes.fluxd, '.ssh', 'config'), '') // so that nobody else's is read
+    await writeFile(join(homes.person, '.gitconfig'), personalGitConfig(options.colour), { flag: 'a' })
+    const clone = join(homes.person, 'clone')
+    await mkdir(clone)
+
+    const access = {
+      KUBECONFIG: kubeconfig,
+      FLUX_URL: front.url,
+      GIT_URL: git.url,
+      REGISTRY: registry.host,
+      DOCKER_CONFIG: docker,
+    }
+    const fluxdArgs = [
+      `--git-url=${gitUrl}`,
+      `--git-branch=${git.branch}`,
+      '--k8s-secret-namespace=flux',
+      '--automation-interval=2s',
+      `--registry-insecure-host=${registry.host}`,
+      `--docker-config=${join(docker, 'config.json')}`,
+    ]
     let fluxd: Program | undefined
     closers.push(async () => fluxd?.kill())
     return {
-      kube,
+      folder: folder.path,
+      cluster,
       git,
+      ssh,
       registry,
-      person,
-      async startFluxd(args) {
+      front,
+      person: {
+        clone,
+        env: {
+          ...closedEnvironment(homes.person),
+          KUBECONFIG: kubeconfig,
+          REGISTRY: registry.host,
+          DOCKER_CONFIG: docker,
+          ...(cluster.forwards ? { FLUX_FORWARD_NAMESPACE: 'flux' } : { FLUX_URL: front.url }),
+        },
+      },
+      access,
+      fluxdArgs,
+      async startFluxd() {
         fluxd = startProgram({
           file: process.execPath,
-          args: [programs.fluxd, '--listen=127.0.0.1:0', ...args],
-          env: { ...closedEnvironment(fluxdHome), KUBECONFIG: kube.kubeconfig },
-          log: join(folder.path, 'fluxd.log'),
+          args: [programs.fluxd, '--listen=127.0.0.1:0', '--api-auth=token', ...fluxdArgs],
+          env: { ...closedEnvironment(homes.fluxd), KUBECONFIG: kubeconfig, FLUXD_TOKEN: front.token },
+          log: path('fluxd.log'),
         })
         const listens = () => {
           const port = /\baddr=\S+ port=(\d+)/.exec(fluxd?.log() ?? '')?.[1]
-          relay.lead(Number(port))
+          if (port !== undefined) front.lead(Number(port))
           return port !== undefined
         }
         await fluxd.until('it listens', listens, signal)
       },
+      notifyOfGit,
       fluxdLog: () => fluxd?.log() ?? '',
       close,
     }
@@ -161,10 +182,34 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
   }
 }
 
-async function makeHome(folder: Folder, name: string): Promise<string> {
-  const home = join(folder.path, name)
-  await mkdir(home)
-  return home
+function newSecret(): string {
+  return randomBytes(16).toString('hex')
+}
+
+async function claim(state: string) {
+  try {
+    return await claimFolder(state)
+  } catch (cause) {
+    throw new FluxError('DEMO_REFUSED', {
+      what: `the state can not be kept in ${state}: ${messageOf(cause)}`,
+      next: 'Name a folder with --state that is not there yet, in one that is.',
+      cause,
+    })
+  }
+}
+
+/** @returns the folder, for `DOCKER_CONFIG` */
+async function writeDockerConfig(
+  folder: string,
+  host: string,
+  { user, password }: { user: string; password: string },
+): Promise<string> {
+  await mkdir(folder)
+  const auth = Buffer.from(`${user}:${password}`).toString('base64')
+  await writeFile(join(folder, 'config.json'), JSON.stringify({ auths: { [host]: { auth } } }), {
+    mode: 0o600,
+  })
+  return folder
 }
 
 /** Git finds the password there, so that it stands in no command. */
@@ -180,35 +225,3 @@ const personalGitConfig = (colour: boolean) => `\
 [color]
 	ui = ${colour ? 'always' : 'never'}
 `
-
-/** A port of ours, known before fluxd has one: what connects to it comes out at fluxd. */
-async function startRelay(): Promise<{ port: number; lead(port: number): void; close(): Promise<void> }> {
-  let target = 0
-  const open = new Set<Socket>()
-  const server: Server = createServer((near) => {
-    const far = connect(target, '127.0.0.1')
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      open.add(socket)
-      socket.on('close', () => {
-        open.delete(socket)
-        other.destroy()
-      })
-      socket.on('error', () => {}) // told to the other one by its end
-      socket.pipe(other)
-    }
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    port: (server.address() as AddressInfo).port,
-    lead(port) {
-      target = port
-    },
-    close() {
-      for (const socket of open) socket.destroy()
-      return new Promise((resolve) => server.close(() => resolve()))
-    },
-  }
-}
