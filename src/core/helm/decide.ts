@@ -115,16 +115,17 @@ function decideFailed(
   deployed: Revision | undefined,
 ): Action {
   const { digest, settings } = desired
+  const { status, revisions } = observed
   const upgrade: Action = { do: 'upgrade', rollbackTo: deployed?.number }
-  if (newest.digest !== digest) return afterFailures(desired, observed, upgrade)
-  if (deployed && settings.rollback.enable) {
-    return hasCondition(observed.status, 'RolledBack', 'False')
-      ? { do: 'hold', why: 'the rollback failed as well' }
-      : { do: 'rollback', rollbackTo: deployed.number }
-  }
+  // the newest that we made: a rollback that failed stands above it
+  const ours = revisions.find((revision) => revision.digest !== undefined)
+  if (ours?.digest !== digest) return afterFailures(desired, observed, upgrade)
+  if (hasCondition(status, 'RolledBack', 'False')) return { do: 'hold', why: 'the rollback failed as well' }
   const again: Action = deployed ? upgrade : { do: 'uninstall', why: 'the installation failed' }
-  const bound = deployed && settings.rollback.maxRetries
-  return afterFailures(desired, observed, again, bound)
+  // helm was told to end before it was through: that is no failure of the release
+  if (newest !== ours || !hasCondition(status, 'Deployed', 'False')) return again
+  if (deployed && settings.rollback.enable) return { do: 'rollback', rollbackTo: deployed.number }
+  return afterFailures(desired, observed, again, deployed && settings.rollback.maxRetries)
 }
 
 function decideDeployed(desired: Desired, observed: Observed, newest: Revision, nowMs: number): Action {
