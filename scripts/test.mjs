@@ -1,13 +1,12 @@
-// `npm test`: every test that can run here, then what could not and how to change that, then one plain line of counts.
-// Arguments go to vitest: `npm test -- test/core`.
+// `npm test`: every test that can run here, then what could not, why, and how to change that, then one plain line of
+// counts. Arguments go to vitest: `npm test -- test/core`.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 
 const report = join('.cache', 'test-report.json')
 const vitest = join('node_modules', 'vitest', 'vitest.mjs')
 
-mkdirSync(dirname(report), { recursive: true })
 rmSync(report, { force: true })
 const { status } = spawnSync(
   process.execPath,
@@ -15,36 +14,43 @@ const { status } = spawnSync(
     vitest,
     'run',
     '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${report}`,
+    `--reporter=${join(import.meta.dirname, 'test-report.mjs')}`,
     ...process.argv.slice(2),
   ],
-  { stdio: 'inherit' },
+  { stdio: 'inherit', env: { ...process.env, TEST_REPORT: report } },
 )
 
-const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'))
-const skipped = testResults.flatMap(({ name, assertionResults }) => {
-  const count = assertionResults.filter(({ status }) => !['passed', 'failed'].includes(status)).length
-  return count === 0 ? [] : [{ file: relative('.', name), count }]
-})
-// a file that can't be loaded has failed, though none of its tests has
-const brokenFiles = testResults.filter(
-  ({ status, assertionResults }) =>
-    status === 'failed' && assertionResults.every(({ status }) => status !== 'failed'),
-).length
+const counts = JSON.parse(readFileSync(report, 'utf8'))
 // errors outside of tests fail the run as well
-const failed = Math.max(numFailedTests + brokenFiles, status === 0 ? 0 : 1)
-const skippedCount = skipped.reduce((sum, { count }) => sum + count, 0)
+const failed = Math.max(counts.failed, status === 0 ? 0 : 1)
+const withoutServer = 'KUBEBUILDER_ASSETS is not set: tests with a real kube-apiserver are skipped'
+const whySkipped = ({ project, reason }) =>
+  project === 'real' && !process.env.KUBEBUILDER_ASSETS ? withoutServer : (reason ?? 'no reason given')
+const byReason = groupBy(counts.skipped, whySkipped)
 
-if (skippedCount > 0) {
-  console.log(`Skipped here, ${skippedCount} tests:`)
-  for (const { file, count } of skipped) console.log(`  ${file} (${count})`)
-  if (!process.env.KUBEBUILDER_ASSETS) {
+if (counts.skipped.length > 0) {
+  console.log(`Skipped here, ${counts.skipped.length} tests:`)
+  for (const [reason, tests] of byReason) {
+    console.log(`  ${reason} (${tests.length})`)
+    // a whole project that is skipped needs no list
+    if (reason === withoutServer) continue
+    for (const [place, { length }] of groupBy(tests, ({ project, file }) => `${file} [${project}]`)) {
+      console.log(`    ${place} (${length})`)
+    }
+  }
+  if (byReason.has(withoutServer)) {
     console.log(
-      'Tests in test/cluster need a kube-apiserver, etcd, kube-controller-manager and kwok: put them in one folder and set\n' +
-        'KUBEBUILDER_ASSETS to it. `setup-envtest use -p path` fetches the first two.',
+      'A real API server takes kube-apiserver, etcd, kube-controller-manager, kube-scheduler and kwok: put them in one\n' +
+        'folder and set KUBEBUILDER_ASSETS to it. `setup-envtest use -p path` fetches the first two.',
     )
   }
 }
-console.log(`${numPassedTests} passed, ${failed} failed, ${skippedCount} skipped`)
+console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped.length} skipped`)
 process.exitCode = failed === 0 ? 0 : 1
+
+/** In the order in which the keys first come. */
+function groupBy(entries, keyOf) {
+  const groups = new Map()
+  for (const entry of entries) groups.set(keyOf(entry), [...(groups.get(keyOf(entry)) ?? []), entry])
+  return groups
+}

@@ -1,78 +1,124 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
-const passed = { status: 'passed' }
-const failed = { status: 'failed' }
-const skipped = { status: 'skipped' }
+interface Skipped {
+  project: string
+  file: string
+  test: string
+  reason?: string
+}
 
 /** Run `npm test`'s script with a vitest that only writes a report. */
 function run({
-  files,
+  passed = 0,
+  failed = 0,
+  skipped = [],
   status = 0,
   env = {},
 }: {
-  files: { name: string; status: string; tests: { status: string }[] }[]
+  passed?: number
+  failed?: number
+  skipped?: Skipped[]
   status?: number
   env?: Record<string, string>
 }) {
   const root = mkdtempSync(join(tmpdir(), 'test-'))
   onTestFinished(() => rmSync(root, { recursive: true }))
-  const tests = files.flatMap(({ tests }) => tests)
-  const report = {
-    numPassedTests: tests.filter((test) => test === passed).length,
-    numFailedTests: tests.filter((test) => test === failed).length,
-    testResults: files.map(({ name, status, tests }) => ({
-      name: join(root, name),
-      status,
-      assertionResults: tests,
-    })),
-  }
   mkdirSync(join(root, 'node_modules/vitest'), { recursive: true })
+  mkdirSync(join(root, '.cache'))
   writeFileSync(
     join(root, 'node_modules/vitest/vitest.mjs'),
     `import { writeFileSync } from 'node:fs'
-     const file = process.argv.find((word) => word.startsWith('--outputFile.json=')).split('=')[1]
-     writeFileSync(file, ${JSON.stringify(JSON.stringify(report))})
+     writeFileSync(process.env.TEST_REPORT, ${JSON.stringify(JSON.stringify({ passed, failed, skipped }))})
      process.exitCode = ${status}`,
   )
   return spawnSync(process.execPath, [resolve('scripts/test.mjs')], { cwd: root, env, encoding: 'utf8' })
 }
 
 test('ends with one plain line of counts', () => {
-  const { stdout, status } = run({
-    files: [
-      { name: 'a.test.ts', status: 'passed', tests: [passed, passed] },
-      { name: 'b.test.ts', status: 'passed', tests: [passed] },
-    ],
-  })
+  const { stdout, status } = run({ passed: 3 })
 
   expect(stdout).toBe('3 passed, 0 failed, 0 skipped\n')
   expect(status).toBe(0)
 })
 
-test('says what was skipped and how to enable it', () => {
-  const files = [{ name: 'test/cluster/a.test.ts', status: 'passed', tests: [passed, skipped, skipped] }]
+test('says what was skipped, and why', () => {
+  const kubectl = 'kubectl 1.36 is not there: npm run neighbours'
+  const file = 'test/contract/kube-api/kubectl.test.ts'
+  const skipped = [
+    { project: 'playground', file, test: 'get', reason: kubectl },
+    { project: 'playground', file, test: 'apply', reason: kubectl },
+    { project: 'world', file: 'test/a.test.ts', test: 'a' },
+  ]
 
-  const without = run({ files })
-  const withAssets = run({ files, env: { KUBEBUILDER_ASSETS: '/assets' } })
+  const { stdout, status } = run({ passed: 1, skipped })
 
-  expect(without.stdout).toMatch(
-    /^Skipped here, 2 tests:\n {2}test\/cluster\/a.test.ts \(2\)\n[\s\S]*KUBEBUILDER_ASSETS[\s\S]*\n1 passed, 0 failed, 2 skipped\n$/,
+  expect(stdout).toBe(
+    [
+      'Skipped here, 3 tests:',
+      `  ${kubectl} (2)`,
+      `    ${file} [playground] (2)`,
+      '  no reason given (1)',
+      '    test/a.test.ts [world] (1)',
+      '1 passed, 0 failed, 3 skipped',
+      '',
+    ].join('\n'),
   )
-  expect(without.status).toBe(0)
-  expect(withAssets.stdout).not.toContain('KUBEBUILDER_ASSETS')
+  expect(status).toBe(0)
+})
+
+test('says how to get a real API server where there is none', () => {
+  const skipped = [{ project: 'real', file: 'test/cluster/a.test.ts', test: 'a' }]
+
+  expect(run({ skipped }).stdout).toMatch(
+    /^Skipped here, 1 tests:\n {2}KUBEBUILDER_ASSETS is not set: .*\(1\)\n[\s\S]*setup-envtest[\s\S]*\n0 passed, 0 failed, 1 skipped\n$/,
+  )
+  expect(run({ skipped, env: { KUBEBUILDER_ASSETS: '/assets' } }).stdout).not.toContain('KUBEBUILDER_ASSETS')
 })
 
 test.each([
-  { what: 'a test that fails', files: [{ name: 'a', status: 'failed', tests: [passed, failed] }] },
-  { what: 'a file that does not load', files: [{ name: 'a', status: 'failed', tests: [] }] },
-  { what: 'an error outside of tests', files: [{ name: 'a', status: 'passed', tests: [passed] }] },
-])('counts $what as a failure', ({ files }) => {
-  const { stdout, status } = run({ files, status: 1 })
+  { what: 'a test that fails', failed: 1 },
+  { what: 'an error outside of tests', failed: 0 },
+])('counts $what as a failure', ({ failed }) => {
+  const { stdout, status } = run({ passed: 1, failed, status: 1 })
 
-  expect(stdout).toMatch(/^\d passed, 1 failed, 0 skipped\n$/)
+  expect(stdout).toBe('1 passed, 1 failed, 0 skipped\n')
   expect(status).toBe(1)
+})
+
+test('counts what vitest tells: failures, files that do not load, skipped tests with their reasons', () => {
+  mkdirSync('.cache', { recursive: true })
+  const root = mkdtempSync(join(resolve('.cache'), 'report-'))
+  onTestFinished(() => rmSync(root, { recursive: true }))
+  writeFileSync(join(root, 'broken.test.ts'), "import './missing.ts'\n")
+  writeFileSync(
+    join(root, 'tests.test.ts'),
+    `import { expect, test } from 'vitest'
+     test('passes', () => {})
+     test('fails', () => expect(1).toBe(2))
+     test('skips', ({ skip }) => skip('it rains'))
+     test.skip('says nothing', () => {})`,
+  )
+  writeFileSync(join(root, 'vitest.config.ts'), "export default { test: { include: ['*.test.ts'] } }\n")
+  const report = join(root, 'report.json')
+
+  spawnSync(
+    process.execPath,
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      `--root=${root}`,
+      `--reporter=${resolve('scripts/test-report.mjs')}`,
+    ],
+    { env: { ...process.env, TEST_REPORT: report } },
+  )
+
+  expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({
+    passed: 1,
+    failed: 2,
+    skipped: [{ test: 'skips', reason: 'it rains' }, { test: 'says nothing' }],
+  })
 })
