@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { type JsonValue, valueAt } from '../../../src/core/json.ts'
 import { test } from '../../support/cluster-test.ts'
-import { request } from '../../support/control-plane.ts'
-import { eventually, fluxctl } from '../../support/programs.ts'
+import { type ControlPlaneAccess, request } from '../../support/control-plane.ts'
+import { gitServer } from '../../support/git-server.ts'
+import { eventually, fluxctl, fluxd } from '../../support/programs.ts'
+import { startRegistry } from '../../support/registry.ts'
 import { automated, automatedWorld, helmRelease, workload } from './world.ts'
 
 /** A pushed image becomes a commit, quickly, and never wrongly. */
@@ -84,7 +86,7 @@ test('outside the filter, lower, or a pre-release: no commit', async ({ plane, n
   expect((await world.nextCommit()).message).toMatch(/:3\.1\.7$/)
 })
 
-test('locked, not automated any more, never automated: no commit, and automating again acts at once', async ({
+test('W18, W19: locked, not automated any more, never automated: no commit, and automating again acts at once', async ({
   plane,
   namespace,
 }) => {
@@ -118,14 +120,20 @@ test('locked, not automated any more, never automated: no commit, and automating
   expect(await world.nextCommit()).toMatchObject({ files: ['podinfo.yaml'], lines: [{}, {}] })
 })
 
-test('environments of one image: each follows its own filter', async ({ plane, namespace }) => {
-  const release = (name: string, tag: string, pattern: string) =>
-    helmRelease(
-      name,
+/** The environments of the demo, each as a HelmRelease and as a Deployment of one image. */
+async function environments(plane: ControlPlaneAccess, namespace: string) {
+  const environment = (name: string, tag: string, pattern: string) => ({
+    [`releases/${name}/podinfo.yaml`]: helmRelease(
+      `podinfo-${name}`,
       [`image: $REGISTRY/example/podinfo:${tag}`, 'replicaCount: 1'],
       automated({ 'chart-image': pattern }),
-    )
-  await using world = await automatedWorld(plane, namespace, {
+    ),
+    [`workloads/${name}.yaml`]: workload(`plain-${name}`, {
+      image: `$REGISTRY/example/podinfo:${tag}`,
+      annotations: automated({ app: pattern }),
+    }),
+  })
+  const world = await automatedWorld(plane, namespace, {
     images: {
       'example/podinfo': {
         'dev-hdtwcel9': '2024-01-06T00:00:00Z',
@@ -134,34 +142,70 @@ test('environments of one image: each follows its own filter', async ({ plane, n
       },
     },
     files: {
-      'releases/dev.yaml': release('podinfo-dev', 'dev-hdtwcel9', 'glob:dev-*'),
-      'releases/stg.yaml': release('podinfo-rc', 'stg-9ij63o4c', 'glob:stg-*'),
-      'releases/prod.yaml': release('podinfo-prod', '0.4.11', 'semver:~0.4'),
+      ...environment('dev', 'dev-hdtwcel9', 'glob:dev-*'),
+      ...environment('stg', 'stg-9ij63o4c', 'glob:stg-*'),
+      ...environment('prod', '0.4.11', 'semver:~0.4'),
     },
   })
-  const image = `${world.registry.host}/example/podinfo`
-  const expectRelease = async (tag: string, createdAt: string, file: string) => {
-    await world.push('example/podinfo', tag, createdAt)
-    const { message, files, lines } = await world.nextCommit()
-    expect({ message, files }).toEqual({ message: `Auto-release ${image}:${tag}`, files: [file] })
-    expect(lines).toHaveLength(2)
+  return {
+    push: (tag: string, createdAt: string) => world.push('example/podinfo', tag, createdAt),
+    expectQuiet: world.expectQuiet,
+    /** One commit, and in it one line of each of the environment's two files. */
+    async expectRelease(tag: string, name: string) {
+      const image = `${world.registry.host}/example/podinfo`
+      expect(await world.nextCommit()).toEqual({
+        revision: expect.any(String),
+        message: `Auto-release ${image}:${tag}`,
+        author: 'Flux <flux@example.com>',
+        files: [`releases/${name}/podinfo.yaml`, `workloads/${name}.yaml`],
+        lines: [
+          expect.stringMatching(/^- {4}image: /),
+          `+    image: ${image}:${tag}`,
+          expect.stringMatching(/^- {8}image: /),
+          `+        image: ${image}:${tag}   # the one to change`,
+        ],
+      })
+    },
+    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
   }
+}
 
-  await expectRelease('dev-aaaa1111', '2024-02-01T00:00:00Z', 'releases/dev.yaml')
-  await expectRelease('stg-bbbb2222', '2024-02-02T00:00:00Z', 'releases/stg.yaml')
-  await expectRelease('0.4.12', '2024-02-03T00:00:00Z', 'releases/prod.yaml')
-  for (const [tag, createdAt] of [
-    ['0.5.0', '2024-03-01T00:00:00Z'],
-    ['0.4.9', '2024-03-02T00:00:00Z'],
-    ['0.4.13-rc.1', '2024-03-03T00:00:00Z'],
-    ['dev-cccc3333', '2023-01-01T00:00:00Z'], // older than what runs, though pushed later
-  ] as const) {
-    await world.push('example/podinfo', tag, createdAt)
-  }
+test('W3, W4: an image for one environment is one commit there, and nothing elsewhere', async ({
+  plane,
+  namespace,
+}) => {
+  await using world = await environments(plane, namespace)
+
+  await world.push('dev-aaaa1111', '2024-02-01T00:00:00Z')
+
+  await world.expectRelease('dev-aaaa1111', 'dev')
   await world.expectQuiet()
 })
 
-test('a current tag that is gone holds what orders by time, once told; versions go on', async ({
+test('W7, W8: the other environments follow their own images', async ({ plane, namespace }) => {
+  await using world = await environments(plane, namespace)
+
+  await world.push('stg-bbbb2222', '2024-02-02T00:00:00Z')
+  await world.expectRelease('stg-bbbb2222', 'stg')
+  await world.push('0.4.12', '2024-02-03T00:00:00Z')
+  await world.expectRelease('0.4.12', 'prod')
+})
+
+test('W9, W10: versions out of bounds, lower and not final, and older images: no commit', async ({
+  plane,
+  namespace,
+}) => {
+  await using world = await environments(plane, namespace)
+
+  await world.push('0.5.0', '2024-03-01T00:00:00Z')
+  await world.push('0.4.9', '2024-03-02T00:00:00Z')
+  await world.push('0.4.13-rc.1', '2024-03-03T00:00:00Z')
+  await world.push('dev-cccc3333', '2023-01-01T00:00:00Z') // older than what runs, though pushed later
+
+  await world.expectQuiet()
+})
+
+test('W10a: a current tag that is gone holds what orders by time, once told; versions go on', async ({
   plane,
   namespace,
 }) => {
@@ -194,7 +238,7 @@ test('a current tag that is gone holds what orders by time, once told; versions 
   expect(warnings).toEqual([expect.stringMatching(/action="skip container" code=TIME_UNKNOWN/)])
 })
 
-test('a filter for a container that is not there filters nothing, and is named', async ({
+test('W17: a filter for a container that is not there filters nothing, and is named', async ({
   plane,
   namespace,
 }) => {
@@ -216,18 +260,16 @@ test('a filter for a container that is not there filters nothing, and is named',
   expect(warnings).toEqual([expect.stringMatching(/container=podinfo .*source=stg\.yaml:1 /)])
 })
 
-test('several images found in one poll are one commit: of one release, of main and init containers', async ({
+test('W22: several images of one release follow their own filters, and found in one poll are one commit', async ({
   plane,
   namespace,
 }) => {
   const at = (day: number) => `2024-01-0${day}T00:00:00Z`
   await using world = await automatedWorld(plane, namespace, {
     images: {
-      'openfaas/gateway': { '0.8.5': at(1), '0.8.6': at(2) },
+      'openfaas/gateway': { '0.8.5': at(1) },
       'openfaas/operator': { '0.8.0': at(1) },
-      'prom/prometheus': { 'v2.3.1': at(1), 'v2.3.2': at(2), 'v2.4.0': at(3) },
-      'example/app': { '1.0.0': at(1), '1.1.0': at(2), '2.0.0': at(3) },
-      'example/init': { a: at(1), b: at(2) },
+      'prom/prometheus': { 'v2.3.1': at(1) },
     },
     files: {
       'openfaas.yaml': helmRelease(
@@ -237,8 +279,39 @@ test('several images found in one poll are one commit: of one release, of main a
           'operator: {image: "$REGISTRY/openfaas/operator:0.8.0"}',
           'prometheus: {image: "$REGISTRY/prom/prometheus:v2.3.1"}',
         ],
-        automated({ prometheus: 'glob:v2.3.*' }),
+        { ...automated({ prometheus: 'glob:v2.3.*' }), 'fluxcd.io/automated': 'false' },
       ),
+    },
+  })
+  const ask = (...args: string[]) => fluxctl(args, { env: { FLUX_URL: world.agent.url } })
+  const id = `--workload=${namespace}:helmrelease/openfaas`
+  await world.push('openfaas/gateway', '0.8.7', at(5))
+  await world.push('openfaas/operator', '0.9.0', at(5))
+  await world.push('prom/prometheus', 'v2.3.2', at(4))
+  await world.push('prom/prometheus', 'v2.4.0', at(5))
+  await eventually(async () => {
+    const { stdout } = await ask('list-images', id)
+    return ['0.8.7', '0.9.0', 'v2.3.2', 'v2.4.0'].every((tag) => stdout.includes(tag))
+  }, 'all are known')
+
+  await ask('automate', id)
+
+  await world.nextCommit()
+  const { message, files, lines } = await world.nextCommit()
+  const { host } = world.registry
+  expect(message).toBe(
+    `Auto-release multiple (3) images\n\n - ${host}/openfaas/gateway:0.8.7\n - ${host}/openfaas/operator:0.9.0\n - ${host}/prom/prometheus:v2.3.2`,
+  )
+  expect({ files, lines: lines.length }).toEqual({ files: ['openfaas.yaml'], lines: 6 })
+})
+
+test('W23: a container and an init container follow their own filters', async ({ plane, namespace }) => {
+  await using world = await automatedWorld(plane, namespace, {
+    images: {
+      'example/app': { '1.0.0': '2024-01-01T00:00:00Z' },
+      'example/init': { a: '2024-01-01T00:00:00Z' },
+    },
+    files: {
       'app.yaml': workload('app', {
         image: '$REGISTRY/example/app:1.0.0',
         init: '$REGISTRY/example/init:a',
@@ -246,36 +319,97 @@ test('several images found in one poll are one commit: of one release, of main a
       }),
     },
   })
-  const commits = [await world.nextCommit()]
-  // repositories are scanned one by one: later ones may make a commit of their own
-  const changed = () => commits.flatMap(({ lines }) => lines.filter((line) => line.startsWith('+')))
-  while (changed().length < 4) commits.push(await world.nextCommit())
 
-  expect(
-    changed()
-      .map((line) => /\/([\w-]+\/[\w-]+:[\w.]+)/.exec(line)?.[1])
-      .sort(),
-  ).toEqual(['example/app:1.1.0', 'example/init:b', 'openfaas/gateway:0.8.6', 'prom/prometheus:v2.3.2'])
+  await world.push('example/app', '1.1.0', '2024-01-02T00:00:00Z')
+  await world.push('example/app', '2.0.0', '2024-01-03T00:00:00Z')
+  await world.push('example/init', 'b', '2024-01-02T00:00:00Z')
 
-  const ask = (...args: string[]) => fluxctl(args, { env: { FLUX_URL: world.agent.url } })
-  const id = `--workload=${namespace}:helmrelease/openfaas`
-  await ask('deautomate', id)
-  await world.nextCommit()
-  await world.push('openfaas/gateway', '0.8.7', at(5))
-  await world.push('openfaas/operator', '0.9.0', at(5))
-  await eventually(async () => {
-    const { stdout } = await ask('list-images', id)
-    return stdout.includes('0.8.7') && stdout.includes('0.9.0')
-  }, 'both are known')
-  await ask('automate', id)
-  await world.nextCommit()
-  const { message, files, lines } = await world.nextCommit()
+  // repositories are scanned one by one: the later one may make a commit of its own
+  const changed: string[] = []
+  while (changed.length < 2) {
+    const { lines } = await world.nextCommit()
+    changed.push(...lines.filter((line) => line.startsWith('+')))
+  }
+  expect(changed.map((line) => /example\/[\w:.]+/.exec(line)?.[0]).sort()).toEqual([
+    'example/app:1.1.0',
+    'example/init:b',
+  ])
+})
 
-  const { host } = world.registry
-  expect(message).toBe(
-    `Auto-release multiple (2) images\n\n - ${host}/openfaas/gateway:0.8.7\n - ${host}/openfaas/operator:0.9.0`,
+test('W24: a branch for each cluster: two fluxd in one repository keep out of each other’s way', async ({
+  plane,
+  namespace,
+}) => {
+  const clusters = { east: namespace, west: `${namespace}-west` }
+  await request(plane, 'POST', '/api/v1/namespaces', { metadata: { name: clusters.west } })
+  await using registry = await startRegistry({
+    images: { 'example/app': { '1.0.0': '2024-01-01T00:00:00Z' } },
+  })
+  const manifest = (pattern: string) =>
+    workload('app', {
+      image: `${registry.host}/example/app:1.0.0`,
+      annotations: automated({ app: pattern }),
+    })
+  await using upstream = await gitServer(
+    { 'README.md': 'A branch for each cluster.\n' },
+    { branch: 'master' },
   )
-  expect({ files, lines: lines.length }).toEqual({ files: ['openfaas.yaml'], lines: 4 })
+  const follow = async (name: 'east' | 'west', pattern: string) => {
+    await upstream.git('branch', name, 'master')
+    const text = manifest(pattern).replaceAll('$NAMESPACE', clusters[name])
+    await upstream.commit({ 'app.yaml': text }, 'The application', name)
+    const agent = await fluxd({
+      kubeconfig: plane.kubeconfig,
+      args: [
+        `--git-url=${upstream.url}`,
+        `--git-branch=${name}`,
+        `--git-label=${name}`,
+        `--k8s-allow-namespace=${clusters[name]}`,
+        '--registry-insecure-host=127.0.0.1',
+      ],
+    })
+    await agent.until(/event="Sync: /)
+    return agent
+  }
+  await using east = await follow('east', 'semver:^1')
+  await using west = await follow('west', 'semver:~1.0')
+  const subjects = async (branch: string) =>
+    (await upstream.git('log', '--format=%s', `master..refs/heads/${branch}`)).replaceAll(
+      `${registry.host}/`,
+      '',
+    )
+
+  for (const tag of ['1.0.1', '1.1.0']) registry.push('example/app', tag, '2024-02-01T00:00:00Z')
+  for (const agent of [east, west]) {
+    const body = { Kind: 'image', Source: { Name: { Domain: registry.host, Image: 'example/app' } } }
+    await fetch(`${agent.url}/v11/notify`, { method: 'POST', body: JSON.stringify(body) })
+  }
+
+  for (const [name, tag] of [
+    ['east', '1.1.0'],
+    ['west', '1.0.1'],
+  ] as const) {
+    await eventually(
+      async () => (await subjects(name)) === `Auto-release example/app:${tag}\nThe application`,
+      name,
+    )
+    // each has its own marker and notes, and its own cluster
+    await eventually(
+      async () =>
+        (await upstream.git('rev-parse', `refs/tags/${name}^{commit}`)) ===
+        (await upstream.git('rev-parse', `refs/heads/${name}`)),
+      `the marker of ${name}`,
+    )
+    expect((await upstream.git('notes', `--ref=${name}`, 'list')).split('\n')).toHaveLength(1)
+    const path = `/apis/apps/v1/namespaces/${clusters[name]}/deployments/app`
+    const live = (await request(plane, 'GET', path)).body as JsonValue
+    expect(valueAt(live, 'spec', 'template', 'spec', 'containers', 0, 'image')).toBe(
+      `${registry.host}/example/app:${tag}`,
+    )
+  }
+  expect(await upstream.git('tag')).toBe('east\nwest')
+  expect([...east.log, ...west.log].filter((line) => line.includes('should not be shared'))).toEqual([])
+  await request(plane, 'DELETE', `/api/v1/namespaces/${clusters.west}`)
 })
 
 test('a restart, also after a kill, asks the registry nothing that the store can answer', async ({
@@ -353,7 +487,7 @@ test('what is held is never released, and list-images -v says why', async ({ pla
     vanished: ['TIME_UNKNOWN'],
     undated: ['TIME_UNKNOWN'],
     epoch: ['TIME_EPOCH'],
-    partial: ['METADATA_MISSING'],
+    partial: ['IMAGE_MANIFEST_UNSUPPORTED', 'METADATA_MISSING'],
     missing: ['REGISTRY_IMAGE_MISSING', 'LISTING_MISSING'],
     excluded: ['IMAGE_EXCLUDED', 'LISTING_MISSING'],
     major: [],
