@@ -79,6 +79,8 @@ export function createMask(known: { namespace: string; server: string; token: st
   const screen = (raw: string) =>
     text(raw)
       .replace(/(resourceVersion"?: ")\d+"/g, '$1<rv>"')
+      .replace(/(Resource Version: +)\d+/g, '$1<rv>')
+      .replace(/^([WEI])\d{4} [\d:.]+ +\d+ /gm, '$1<time> ')
       .replace(age, '<age>')
       .split('\n')
       .map((line) => line.replace(/(?<=\S)(\t| {2,})/g, '  ').trimEnd())
