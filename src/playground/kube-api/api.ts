@@ -13,6 +13,7 @@ import { createFolder } from '../processes.ts'
 import { openAuditLog } from './audit.ts'
 import type { Client } from './client.ts'
 import { startControllers } from './controllers/controllers.ts'
+import type { PortForwardTargets } from './port-forward/port-forward.ts'
 import { Access } from './rest/access.ts'
 import { createFirstObjects, furnishNamespaces } from './rest/bootstrap.ts'
 import { collectGarbage, emptyNamespaces } from './rest/cleanup.ts'
@@ -32,10 +33,16 @@ import { Store } from './store.ts'
  * listens on loopback alone, and only to whom holds the token of its kubeconfig, which is new each time.
  */
 
-export interface KubeApiOptions extends Omit<ControlPlaneOptions, 'env'> {
+export interface KubeApiOptions extends Omit<ControlPlaneOptions, 'env' | 'portForwards'> {
+  /** where port-forwards to pods of a namespace lead: to a port, or to a socket, which other users can't reach */
+  portForwards?: readonly PortForwardTarget[]
   /** how many changes are remembered for watches that begin in the past */
   historySize?: number
 }
+
+type PortForwardTarget =
+  | NonNullable<ControlPlaneOptions['portForwards']>[number]
+  | { namespace: string; port: number; targetSocket: string }
 
 export interface KubeApi extends ControlPlane {
   /** the API from inside this process */
@@ -141,9 +148,10 @@ async function createCertificate(): Promise<{ key: string; cert: string }> {
   return { key, cert }
 }
 
-function forwardTo(forwards: NonNullable<ControlPlaneOptions['portForwards']>) {
+function forwardTo(forwards: readonly PortForwardTarget[]): PortForwardTargets {
   return (namespace: string, pod: string, port: number) => {
     const found = forwards.find((forward) => forward.namespace === namespace && forward.port === port)
+    if (found !== undefined && 'targetSocket' in found) return { socket: found.targetSocket }
     if (found !== undefined) return { host: '127.0.0.1', port: found.targetPort }
     return `nothing listens on port ${port} of pod ${namespace}/${pod}`
   }

@@ -28,7 +28,7 @@ export type PortForwardTargets = (
   namespace: string,
   pod: string,
   port: number,
-) => { host: string; port: number } | string
+) => { host: string; port: number } | { socket: string } | string
 
 const spdyProtocol = 'portforward.k8s.io'
 const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io'
@@ -184,8 +184,9 @@ function connectStreams({
     fail(to)
     return
   }
-  const address = `${to.host}:${to.port}`
-  const backend: Socket = connect({ host: to.host, port: to.port, allowHalfOpen: true, noDelay: true })
+  const address = 'socket' in to ? to.socket : `${to.host}:${to.port}`
+  const place = 'socket' in to ? { path: to.socket } : to
+  const backend: Socket = connect({ ...place, allowHalfOpen: true, noDelay: true })
   let isOpen = false
   backend.once('connect', () => {
     isOpen = true
