@@ -3,6 +3,7 @@ import { safeUrl } from '../core/git/remote-url.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { GitMirror, Revision } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
+import { rest } from '../runtime/rest.ts'
 import { failureFields } from './tell.ts'
 
 /**
@@ -134,9 +135,11 @@ export function createRepository(options: RepositoryOptions): Repository {
 
   /** Wait for the next poll or try, or until somebody asks. */
   const pause = async (durationMs: number, signal: AbortSignal): Promise<void> => {
-    const bell = new AbortController()
-    wake = () => bell.abort()
-    if (!asked) await clock.sleep(durationMs, AbortSignal.any([signal, bell.signal])).catch(() => {})
+    if (!asked) {
+      await rest(clock, durationMs, signal, (waken) => {
+        wake = waken
+      })
+    }
     asked = false
   }
 

@@ -6,6 +6,7 @@ import type { ImageStore } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import type { ImageRegistry } from '../ports/registry.ts'
+import { rest } from '../runtime/rest.ts'
 import type { Demand } from './demand.ts'
 import { type ImageCatalog, listingProblems, tagProblems, type WantedImage } from './images.ts'
 import { createHostLines, type HostLine, takeFirst } from './scan-hosts.ts'
@@ -310,10 +311,9 @@ export function createScanner(options: ScannerOptions): Scanner {
           if (!signal.aborted) log.write(failureFields(thrown))
         })
         if (asked) continue
-        const bell = new AbortController()
-        ring = () => bell.abort()
-        const restMs = Math.max(0, roundAtMs + roundMs - clock.monotonicMs())
-        await clock.sleep(restMs, AbortSignal.any([signal, bell.signal])).catch(() => {})
+        await rest(clock, Math.max(0, roundAtMs + roundMs - clock.monotonicMs()), signal, (waken) => {
+          ring = waken
+        })
       }
     },
   }

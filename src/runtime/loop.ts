@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
+import { rest } from './rest.ts'
 
 /** A pass, done again and again: at an interval, and whenever somebody asks. */
 export interface Loop {
@@ -32,18 +33,6 @@ export function startLoop({
   let asked = false
   let wake = () => {}
 
-  /** Until the interval is over, or somebody asks, or the end. */
-  async function rest(): Promise<void> {
-    if (asked || signal.aborted) return
-    const woken = new AbortController()
-    wake = () => woken.abort()
-    signal.addEventListener('abort', wake)
-    await clock.sleep(intervalMs * (1 - random() / 10), woken.signal).catch((reason: unknown) => {
-      if (!woken.signal.aborted) throw reason
-    })
-    signal.removeEventListener('abort', wake)
-  }
-
   async function run(): Promise<void> {
     while (!signal.aborted) {
       asked = false
@@ -52,7 +41,10 @@ export function startLoop({
       } catch (thrown) {
         if (!signal.aborted) onError(thrown)
       }
-      await rest()
+      if (asked) continue
+      await rest(clock, intervalMs * (1 - random() / 10), signal, (waken) => {
+        wake = waken
+      })
     }
   }
 

@@ -20,11 +20,16 @@ export function manualClock(start = new Date('2026-01-01T00:00:00Z')): ManualClo
     sleep: (durationMs, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)
-        const sleeper = { untilMs: nowMs + durationMs, wake: resolve }
+        const leave = () => {
+          if (sleepers.delete(sleeper)) reject(signal?.reason)
+        }
+        const wake = () => {
+          signal?.removeEventListener('abort', leave)
+          resolve()
+        }
+        const sleeper = { untilMs: nowMs + durationMs, wake }
         sleepers.add(sleeper)
-        signal?.addEventListener('abort', () => {
-          if (sleepers.delete(sleeper)) reject(signal.reason)
-        })
+        signal?.addEventListener('abort', leave, { once: true })
       }),
     async advance(durationMs) {
       await settle()
