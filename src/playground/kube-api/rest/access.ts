@@ -10,8 +10,10 @@ import {
 import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../../../core/json.ts'
 import { type KubeObject, StatusError } from '../model.ts'
 import type { Store } from '../store.ts'
+import { parseLabelSelector } from './label-selector.ts'
+import { labelsOf } from './list.ts'
 import type { User } from './request.ts'
-import { parseLabelSelector } from './selectors.ts'
+import { badRequest } from './status.ts'
 
 /**
  * Who asks, and whether they may: one token that may do everything, tokens of service accounts, impersonation, and
@@ -58,16 +60,14 @@ export class Access {
   }
 
   /**
-   * The user of an `Authorization` header; without one, somebody without a name.
+   * The user of an `Authorization` header; without a token, somebody without a name.
    *
    * @throws StatusError 401
    */
   authenticate(authorization: string | undefined): User {
-    if (authorization === undefined || authorization === '') {
-      return { username: 'system:anonymous', groups: ['system:unauthenticated'] }
-    }
-    const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
-    const user = token === undefined ? undefined : this.userOf(token)
+    const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+    if (token === undefined) return { username: 'system:anonymous', groups: ['system:unauthenticated'] }
+    const user = this.userOf(token)
     if (user === undefined) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
     return user
   }
@@ -131,7 +131,15 @@ export class Access {
   /** The user that `Impersonate-…` headers name, where there are some. @throws StatusError 403 */
   impersonate(user: User, header: (name: string) => string | undefined): User {
     const username = header('impersonate-user')
-    if (username === undefined || username === '') return user
+    if (username === undefined || username === '') {
+      const asked = header('impersonate-group')
+        ?.split(/, */)
+        .map((group) => JSON.stringify(group))
+      if (asked === undefined) return user
+      throw badRequest(
+        `requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{${asked.join(', ')}}, Extra:map[string][]string(nil)} without impersonating a user name`,
+      )
+    }
     const [, namespace, name] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(username) ?? []
     this.require(user, {
       verb: 'impersonate',
@@ -197,7 +205,7 @@ export class Access {
     })
     const others = this.#store.list(collection).objects
     return others
-      .filter((other) => other.metadata.name !== name && tests.some((test) => test(other)))
+      .filter((other) => other.metadata.name !== name && tests.some((test) => test(labelsOf(other.metadata))))
       .flatMap((other) => this.#rulesOfRole(kind, '', other.metadata.name))
   }
 }

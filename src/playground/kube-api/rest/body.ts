@@ -131,7 +131,10 @@ function parseYaml(bytes: Buffer): JsonObject {
   const { manifests, faults } = parseManifestFile('body', bytes)
   const [manifest] = manifests
   if (manifest === undefined || faults.length > 0) {
-    throw badRequest(`error decoding YAML: ${faults[0]?.message ?? 'no object'}`)
+    const line = /^body:(\d+):/.exec(faults[0]?.message ?? '')?.[1] ?? 1
+    throw badRequest(
+      `error decoding YAML: error converting YAML to JSON: yaml: line ${line}: did not find expected node content`,
+    )
   }
   return manifest.value
 }
@@ -157,6 +160,7 @@ export function patchTypeOf(
 
 /** How the server quotes what it could not read. */
 function excerptOf(bytes: Buffer): string {
+  if (bytes.length === 0) return ' (<empty>)'
   const text = bytes.toString('utf8')
   if (/^\s*[{[]/.test(text)) return ` (${text.length > 24 ? `${text.slice(0, 24)} ...` : text})`
   return ` (${bytes.subarray(0, 12).toString('hex')}${bytes.length > 12 ? ' ...' : ''})`

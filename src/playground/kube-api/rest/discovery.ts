@@ -42,7 +42,8 @@ export function resourceList(resources: Resources, group: string, version: strin
   if (served === undefined) return undefined
   return {
     kind: 'APIResourceList',
-    apiVersion: 'v1',
+    // the core group leaves it out
+    ...(group !== '' && { apiVersion: 'v1' }),
     groupVersion: apiVersionOf({ group, version }),
     resources: served.resources.flatMap(listed),
   }

@@ -21,7 +21,7 @@ import {
 import { presentList, presentObject, readView } from './present.ts'
 import type { ResourceRequest, User } from './request.ts'
 import { answerReview, requestToken } from './reviews.ts'
-import { patchScale, readScale, updateScale } from './scale.ts'
+import { applyScale, patchScale, readScale, scaleResource, updateScale } from './scale.ts'
 import { badRequest, invalid, methodNotAllowed, unknownResource } from './status.ts'
 import { jsonOf, textOf } from './text.ts'
 import { type Stream, watchObjects } from './watch.ts'
@@ -66,7 +66,8 @@ export async function handleResource(
   const { world } = handlers
   const { resource, verb } = asked
   if (resource === undefined) {
-    if (resourceList(world.resources, asked.group, asked.version) === undefined) return pageNotFound()
+    const isGroup = world.resources.groups.some(({ name }) => name === asked.group)
+    if (!isGroup) return pageNotFound()
     throw unknownResource()
   }
   const warnings = new Set(deprecations(resource))
@@ -113,7 +114,7 @@ async function handleObject(
       if (name !== '') throw methodNotAllowed()
       const { value, duplicates } = decodeObject(await bodyOf(request), resource)
       const writer = readWriter(request, duplicates, warnings)
-      const answer = answerReview(access, request.user, resource, value)
+      const answer = answerReview(world, access, request.user, resource, value, writer)
       if (answer !== undefined) return { status: 201, body: jsonOf(answer) }
       return one(createObject(world, resource, namespace, value, writer), 201)
     }
@@ -227,17 +228,19 @@ async function handleScale(
 ): Promise<KubeObject> {
   if (verb === 'get') return readScale(resource, getObject(world, resource, namespace, name))
   const body = await bodyOf(request)
-  const writer = readWriter(request, [], warnings)
   const type = verb === 'patch' ? patchTypeOf(body, resource) : undefined
-  if (type === undefined || type === 'apply') {
-    const { value } = decodeObject({ ...body, contentType: 'application/yaml' }, scaleOf(resource))
+  if (type === 'apply') {
+    const { value, duplicates } = decodeApply(body, scaleResource(resource))
+    const writer = { ...readWriter(request, duplicates, warnings), force: isTrue(request.query.get('force')) }
+    return applyScale(world, resource, namespace, name, value, writer)
+  }
+  if (type === undefined) {
+    const { value, duplicates } = decodeObject(body, scaleResource(resource))
+    const writer = readWriter(request, duplicates, warnings)
     return updateScale(world, resource, namespace, name, () => value, writer)
   }
-  return patchScale(world, resource, namespace, name, type, decodePatch(body).value, writer)
-}
-
-function scaleOf(resource: Resource): Resource {
-  return { ...resource, group: 'autoscaling', version: 'v1', kind: 'Scale', custom: false }
+  const { value, duplicates } = decodePatch(body)
+  return patchScale(world, resource, namespace, name, type, value, readWriter(request, duplicates, warnings))
 }
 
 function tokenRequest(resource: Resource): Resource {
@@ -304,6 +307,10 @@ function readWriter(request: ApiRequest, duplicates: readonly string[], warnings
       'FieldValueNotSupported',
     )
   }
+  if ((query.get('fieldManager') ?? '').length > 128) {
+    const message = 'Too long: may not be more than 128 bytes'
+    throw invalidOption(kind, 'fieldManager', message, 'FieldValueTooLong')
+  }
   return {
     manager: managerOf(request),
     dryRun: readDryRun(query.getAll('dryRun'), kind),
@@ -316,7 +323,7 @@ function readWriter(request: ApiRequest, duplicates: readonly string[], warnings
 function readDryRun(values: readonly string[], kind: string): boolean {
   const wrong = values.find((value) => value !== 'All' && value !== '')
   if (wrong !== undefined) {
-    const message = `Unsupported value: ${JSON.stringify(wrong)}: supported values: "All"`
+    const message = `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`
     throw invalidOption(kind, 'dryRun', message, 'FieldValueNotSupported')
   }
   return values.includes('All')

@@ -1,7 +1,8 @@
 import { isJsonObject, type JsonObject } from '../../../core/json.ts'
 import { type KubeObject, type Resource, StatusError } from '../model.ts'
+import { parseLabelSelector } from './label-selector.ts'
 import { storedCollection } from './resources.ts'
-import { type Matcher, parseFieldSelector, parseLabelSelector } from './selectors.ts'
+import { type Matcher, parseFieldSelector } from './selectors.ts'
 import { badRequest, invalid } from './status.ts'
 import { toServed } from './versions.ts'
 import type { World } from './world.ts'
@@ -26,7 +27,11 @@ export function listObjects(
   query: URLSearchParams,
 ): Page {
   const matches = readSelectors(resource, query)
-  const limit = readInteger(query.get('limit'))
+  const asked = readInteger(query.get('limit'))
+  // at any version will do: from memory, where there are no pages
+  const anyVersion =
+    query.get('resourceVersion') === '0' && (query.get('resourceVersionMatch') ?? '') !== 'Exact'
+  const limit = anyVersion ? 0 : asked
   const { at, after } = readPosition(world, query, limit)
   const { objects, version } = world.store.list(storedCollection(resource), namespace, at)
   const selects = matches !== undefined
@@ -64,11 +69,16 @@ export function listObjects(
 export function readSelectors(resource: Resource, query: URLSearchParams): Matcher | undefined {
   const labels = query.get('labelSelector') ?? ''
   const fields = query.get('fieldSelector') ?? ''
-  const hasLabels = labels === '' ? undefined : parseLabelSelector(labels)
+  const test = labels === '' ? undefined : parseLabelSelector(labels)
+  const hasLabels: Matcher | undefined = test && (({ metadata }) => test(labelsOf(metadata)))
   const hasFields = fields === '' ? undefined : parseFieldSelector(fields, resource)
   if (hasLabels === undefined) return hasFields
   if (hasFields === undefined) return hasLabels
   return (object) => hasLabels(object) && hasFields(object)
+}
+
+export function labelsOf({ labels }: KubeObject['metadata']): JsonObject {
+  return isJsonObject(labels) ? labels : {}
 }
 
 function readPosition(

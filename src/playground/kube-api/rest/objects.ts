@@ -74,7 +74,6 @@ function insert(
     deletionTimestamp: _deleted,
     deletionGracePeriodSeconds: _grace,
     selfLink: _link,
-    generation: _generation,
     resourceVersion: _version,
     ...metadata
   } = owned.metadata

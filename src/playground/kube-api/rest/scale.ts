@@ -2,7 +2,8 @@ import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../../..
 import { applyPatch } from '../apply/patch.ts'
 import type { KubeObject, ObjectMeta, Resource } from '../model.ts'
 import { types } from '../schema/types.ts'
-import { getObject, type PatchType, updateObject } from './objects.ts'
+import { applyObject, getObject, type PatchType, updateObject } from './objects.ts'
+import { apiVersionOf } from './resources.ts'
 import { invalid } from './status.ts'
 import type { World, Writer } from './world.ts'
 
@@ -28,14 +29,13 @@ export function scaleResource(resource: Resource): Resource {
 export function readScale(resource: Resource, object: KubeObject): KubeObject {
   const { specReplicas, statusReplicas, selector } = scalePaths(resource)
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata
+  const replicas = at(object, specReplicas) ?? 0
   const selected = selector === undefined ? undefined : selectorText(at(object, selector))
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp } as ObjectMeta,
-    spec: {
-      ...(at(object, specReplicas) !== undefined && { replicas: at(object, specReplicas) }),
-    } as JsonObject,
+    spec: replicas === 0 ? {} : { replicas },
     status: {
       replicas: at(object, statusReplicas) ?? 0,
       ...(selected !== undefined && selected !== '' && { selector: selected }),
@@ -72,6 +72,23 @@ export function updateScale(
   const { object } = updateObject(world, resource, namespace, name, { ...next, metadata }, writer, {
     subresource: 'scale',
   })
+  return readScale(resource, object)
+}
+
+/** Server-side apply of how many there should be, which becomes the writer's field. @throws StatusError 404, 409 */
+export function applyScale(
+  world: World,
+  resource: Resource,
+  namespace: string,
+  name: string,
+  config: JsonObject,
+  writer: Writer & { force: boolean },
+): KubeObject {
+  const replicas = valueAt(config, 'spec', 'replicas')
+  const named = { apiVersion: apiVersionOf(resource), kind: resource.kind, metadata: { name } }
+  const wanted =
+    replicas === undefined ? named : withValueAt(named, scalePaths(resource).specReplicas, replicas)
+  const { object } = applyObject(world, resource, namespace, name, wanted, writer, { subresource: 'scale' })
   return readScale(resource, object)
 }
 

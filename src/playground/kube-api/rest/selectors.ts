@@ -1,58 +1,14 @@
-import { isJsonObject, type JsonObject, valueAt } from '../../../core/json.ts'
+import { valueAt } from '../../../core/json.ts'
 import type { KubeObject, Resource } from '../model.ts'
 import { badRequest, collectionName } from './status.ts'
 
 /**
- * Label and field selectors.
+ * Field selectors: every resource by its name and namespace, some by more.
  *
- * @see https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
+ * @see https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/
  */
 
 export type Matcher = (object: KubeObject) => boolean
-
-/** @throws StatusError 400 */
-export function parseLabelSelector(text: string): Matcher {
-  const tests = requirementsOf(text).map((requirement) => parseRequirement(requirement))
-  return ({ metadata }) => {
-    const labels = isJsonObject(metadata['labels']) ? metadata['labels'] : {}
-    return tests.every((test) => test(labels))
-  }
-}
-
-type LabelTest = (labels: JsonObject) => boolean
-
-/** Parts between commas that stand outside of parentheses. */
-function requirementsOf(text: string): string[] {
-  const parts = text.match(/(?:[^,(]|\([^)]*\)?)+/g) ?? []
-  return parts.map((part) => part.trim()).filter((part) => part !== '')
-}
-
-function parseRequirement(text: string): LabelTest {
-  const word = '[A-Za-z0-9][-A-Za-z0-9_./]*'
-  const set = new RegExp(`^(${word})\\s+(in|notin)\\s*\\(([^)]*)\\)$`).exec(text)
-  if (set !== null) {
-    const [, key = '', operator, list = ''] = set
-    const values = list.split(',').map((value) => value.trim())
-    const isIn = (labels: JsonObject) => Object.hasOwn(labels, key) && values.includes(String(labels[key]))
-    return operator === 'in' ? isIn : (labels) => !isIn(labels)
-  }
-  const exists = new RegExp(`^(!?)\\s*(${word})$`).exec(text)
-  if (exists !== null) {
-    const [, not, key = ''] = exists
-    return (labels) => Object.hasOwn(labels, key) === (not === '')
-  }
-  const compared = new RegExp(`^(${word})\\s*(==?|!=|>|<)\\s*([-A-Za-z0-9_.]*)$`).exec(text)
-  if (compared !== null) {
-    const [, key = '', operator, value = ''] = compared
-    const has = (labels: JsonObject) => Object.hasOwn(labels, key)
-    if (operator === '!=') return (labels) => !has(labels) || labels[key] !== value
-    if (operator === '>') return (labels) => has(labels) && Number(labels[key]) > Number(value)
-    if (operator === '<') return (labels) => has(labels) && Number(labels[key]) < Number(value)
-    return (labels) => labels[key] === value
-  }
-  const [, , found = ''] = new RegExp(`^(${word})?\\s*(\\S+)?`).exec(text) ?? []
-  throw badRequest(`unable to parse requirement: found '${found}', expected: in, notin, =, ==, !=, gt, lt`)
-}
 
 /** Fields of metadata that every resource can be selected by, and the further ones of some. */
 const everywhere = ['metadata.name', 'metadata.namespace']

@@ -93,7 +93,13 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
 }
 
 export function notAcceptable(): StatusError {
-  const types = ['application/json', 'application/json;stream=watch']
+  const types = [
+    'application/json',
+    'application/yaml',
+    'application/vnd.kubernetes.protobuf',
+    'application/json;stream=watch',
+    'application/vnd.kubernetes.protobuf;stream=watch',
+  ]
   const message = `406: Not Acceptable\n\nAvailable representations: ${types.join(', ')}`
   return new StatusError(406, 'NotAcceptable', message, {})
 }
