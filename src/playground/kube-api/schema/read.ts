@@ -1,5 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../../../core/json.ts'
 import { type KubeObject, type ObjectMeta, type Resource, type Schema, StatusError } from '../model.ts'
+import { invalid } from '../rest/status.ts'
+import { invalidValue } from './causes.ts'
 import { formatGo, kindOf, quoteGo } from './go-text.ts'
 import { canonicalQuantity, quantityFault } from './quantity.ts'
 import { types } from './types.ts'
@@ -28,14 +30,14 @@ export function readFields(
   const strict = duplicates.map((path) => `duplicate field "${path}"`)
   let object: KubeObject
   try {
-    if (!resource.custom) checkKind(resource, value)
+    checkKind(resource, value)
     object = decode(resource, value, strict)
   } catch (error) {
     throw error instanceof DecodeError ? unreadable(resource, value, error.message) : error
   }
   if (mode === 'Strict' && strict.length > 0) {
     const message = `strict decoding error: ${strict.join(', ')}`
-    throw resource.custom ? new StatusError(400, 'BadRequest', message) : unreadable(resource, value, message)
+    throw unreadable(resource, value, message)
   }
   return { object, warnings: mode === 'Warn' ? strict : [] }
 }
@@ -63,7 +65,7 @@ export function readPatched(
   }
   let object: KubeObject
   try {
-    if (!resource.custom) checkKind(resource, patched)
+    checkKind(resource, patched)
     object = decode(resource, patched, strict)
   } catch (error) {
     throw error instanceof DecodeError ? refuse(error.message) : error
@@ -106,6 +108,7 @@ function unreadable(resource: Resource, value: JsonObject, why: string): StatusE
 
 function checkKind(resource: Resource, value: JsonObject): void {
   const own = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
+  if (resource.custom) return checkCustomKind(resource, own, value)
   const { apiVersion = own, kind = resource.kind } = value
   if (apiVersion === own && kind === resource.kind) return
   if (typeof apiVersion !== 'string' || typeof kind !== 'string') {
@@ -124,13 +127,32 @@ function checkKind(resource: Resource, value: JsonObject): void {
   )
 }
 
+function checkCustomKind({ group, kind }: Resource, own: string, value: JsonObject): void {
+  const said = textAt(value, 'apiVersion')
+  if (said !== own) {
+    const message = `the API version in the data (${said}) does not match the expected API version (${own})`
+    throw new StatusError(400, 'BadRequest', message)
+  }
+  const wrong = textAt(value, 'kind')
+  if (wrong === kind) return
+  const name = isJsonObject(value['metadata']) ? textAt(value['metadata'], 'name') : ''
+  throw invalid(group, wrong, name, [invalidValue('kind', wrong, `must be ${kind}`)])
+}
+
+function textAt(value: JsonObject, field: string): string {
+  const text = value[field]
+  return typeof text === 'string' ? text : ''
+}
+
 function decode(resource: Resource, value: JsonObject, strict: string[]): KubeObject {
   const apiVersion = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
   const reader = new Reader(strict)
   const { apiVersion: _apiVersion, kind: _kind, metadata, ...rest } = value
   if (resource.custom) {
-    const meta = reader.metadata(metadata)
-    return { apiVersion, kind: resource.kind, metadata: meta, ...reader.prune(rest, resource.schema, '') }
+    const meta = reader.metadata(metadata, [])
+    const pruned = reader.prune(rest, resource.schema, '')
+    strict.sort()
+    return { apiVersion, kind: resource.kind, metadata: meta, ...pruned }
   }
   const { apiVersion: _a, kind: _k, ...fields } = reader.struct(value, resource.schema, [])
   return { apiVersion, kind: resource.kind, ...fields } as KubeObject
@@ -178,15 +200,19 @@ class Reader {
     this.#strict = strict
   }
 
-  metadata(value: JsonValue | undefined): ObjectMeta {
+  /** The metadata of an object that is no built-in one. */
+  metadata(value: JsonValue | undefined, path: readonly string[]): ObjectMeta {
     const schema = types().get('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta')
     if (value === undefined || value === null || schema === undefined) return {} as ObjectMeta
     if (!isJsonObject(value)) {
-      throw new DecodeError(
-        `json: cannot unmarshal ${kindOf(value)} into Go struct field .metadata of type v1.ObjectMeta`,
-      )
+      const type = 'Go struct field .metadata of type v1.ObjectMeta'
+      throw new DecodeError(`json: cannot unmarshal ${kindOf(value)} into ${type}`)
     }
-    return this.struct(value, schema, ['metadata']) as ObjectMeta
+    const strict: string[] = []
+    const read = new Reader(strict).struct(value, schema, [])
+    const at = [...path, 'metadata'].join('.')
+    this.#strict.push(...strict.map((text) => text.replace('"', `"${at}.`)))
+    return read as ObjectMeta
   }
 
   struct(value: JsonObject, schema: Schema, path: readonly (string | number)[]): JsonObject {
@@ -282,11 +308,12 @@ class Reader {
             ? schema.fields?.[key]
             : undefined
           : schema.values
-      if (field !== undefined) pruned[key] = this.#pruneValue(value[key] as JsonValue, field, at)
-      else if (schema.preserveUnknown || schema.type === 'any') pruned[key] = value[key] as JsonValue
-      else if (schema.embedded && (key === 'apiVersion' || key === 'kind' || key === 'metadata')) {
+      if (schema.embedded && key === 'metadata') pruned[key] = this.metadata(value[key], [path])
+      else if (schema.embedded && (key === 'apiVersion' || key === 'kind'))
         pruned[key] = value[key] as JsonValue
-      } else this.#strict.push(`unknown field "${at}"`)
+      else if (field !== undefined) pruned[key] = this.#pruneValue(value[key] as JsonValue, field, at)
+      else if (schema.preserveUnknown || schema.type === 'any') pruned[key] = value[key] as JsonValue
+      else this.#strict.push(`unknown field "${at}"`)
     }
     return pruned
   }
