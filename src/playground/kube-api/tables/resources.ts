@@ -1,21 +1,8 @@
 import type { JsonObject, JsonValue } from '../../../core/json.ts'
+import { at, conditionAt, listAt, numberAt, objectAt, sizeAt, textAt, textsAt } from '../fields.ts'
 import type { KubeObject } from '../model.ts'
 import { type Printer, printer, readColumns } from './printer.ts'
-import {
-  at,
-  conditionAt,
-  formatLabels,
-  formatSelector,
-  formatSome,
-  humanDuration,
-  listAt,
-  numberAt,
-  objectAt,
-  sizeAt,
-  textAt,
-  textsAt,
-  timeSince,
-} from './text.ts'
+import { formatLabels, formatSelector, formatSome, humanDuration, timeSince } from './text.ts'
 import { age } from './workloads.ts'
 
 /** What does not run: the network, storage, rights, and how the cluster is set up. */

@@ -1,9 +1,10 @@
 import type { JsonObject, JsonValue } from '../../../core/json.ts'
+import { at, textAt } from '../fields.ts'
 import type { KubeObject, PrinterColumn, Resource } from '../model.ts'
 import { findByPath } from './json-path.ts'
 import { type Printer, printer } from './printer.ts'
 import { resourcePrinters } from './resources.ts'
-import { at, textAt, timeSince } from './text.ts'
+import { timeSince } from './text.ts'
 import { age, workloadPrinters } from './workloads.ts'
 
 /**

@@ -1,18 +1,8 @@
 import type { JsonObject, JsonValue } from '../../../core/json.ts'
+import { at, conditionAt, listAt, numberAt, objectAt, textAt } from '../fields.ts'
 import type { KubeObject } from '../model.ts'
 import { type Printer, printer } from './printer.ts'
-import {
-  at,
-  conditionAt,
-  formatLabels,
-  formatSelector,
-  humanDuration,
-  listAt,
-  numberAt,
-  objectAt,
-  textAt,
-  timeSince,
-} from './text.ts'
+import { formatLabels, formatSelector, humanDuration, timeSince } from './text.ts'
 
 /** What runs: pods and all that make them. */
 export const workloadPrinters: Readonly<Record<string, Printer>> = {
