@@ -66,6 +66,7 @@ export function createMask(known: { namespace: string; server: string; token: st
           if (key === 'continue' && part !== '') return [key, '<continue>']
           if (/-hash$/.test(key) && typeof part === 'string') return [key, '<hash>']
           if (key === 'cells' && Array.isArray(part)) return [key, part.map(cell)]
+          if (key === 'columnDefinitions' && Array.isArray(part)) return [key, part.map(column)]
           const by = chanceOrders[key]
           if (by && Array.isArray(part)) return [key, sortBy(part, by).map(value)]
           return [text(key), value(part)]
@@ -75,6 +76,9 @@ export function createMask(known: { namespace: string; server: string; token: st
 
   const cell = (raw: unknown) =>
     typeof raw === 'string' && /^(\d+[smhdy])+$/.test(raw) ? '<age>' : value(raw)
+
+  // descriptions are documentation, which the embedded server leaves to the documentation
+  const column = ({ description: _, ...rest }: Record<string, unknown>) => value(rest)
 
   const screen = (raw: string) =>
     text(raw)

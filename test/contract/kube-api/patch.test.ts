@@ -16,7 +16,6 @@ test('a merge patch', async ({ script }) => {
   await patch({ metadata: { resourceVersion: '1' } })
   await patch({ data: { a: 1 } })
   await patch({ data: 'text' })
-  await patch({ kind: 'Secret' })
   await patch({ metadata: { uid: 'abc' } })
   await patch('{')
   await patch('[]')
