@@ -25,6 +25,7 @@ export const errorCodes = {
   APPLY_KIND_UNKNOWN: 'user',
   APPLY_NAMESPACE_MISSING: 'user',
   APPLY_TOO_LARGE: 'user',
+  CHART_DENIED: 'user',
   CHART_INVALID: 'user',
   CHART_MISSING: 'user',
   CHART_PATH_ESCAPES: 'user',

@@ -52,6 +52,17 @@ export interface ImageRegistryOptions {
 }
 
 export interface ImageRegistryClient extends ImageRegistry {
+  /**
+   * A manifest by tag or digest, or a blob by digest, as it is.
+   *
+   * @throws FluxError as `getImage`
+   */
+  getContent(
+    image: ImageRef,
+    collection: 'manifests' | 'blobs',
+    keychain: Keychain,
+    options?: { accept?: readonly string[]; signal?: AbortSignal | undefined },
+  ): Promise<{ bytes: Buffer; digest: string }>
   /** Close connections. */
   close(): Promise<void>
 }
@@ -190,7 +201,7 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
         next: `It is tried again later. If it lasts, look at the storage of ${target.host} and at proxies before it.`,
       })
     }
-    return { document, digest }
+    return { document, digest, bytes: reply.body }
   }
 
   const getDigest: ImageRegistry['getDigest'] = async (image, keychain, signal) => {
@@ -258,6 +269,11 @@ export function createImageRegistry(options: ImageRegistryOptions): ImageRegistr
     listTags: (...asked) => measured('tags', listTags(...asked)),
     getDigest: (...asked) => measured('metadata', getDigest(...asked)),
     getImage: (...asked) => measured('metadata', getImage(...asked)),
+    async getContent(image, collection, keychain, { accept, signal } = {}) {
+      const options = { keychain, signal, ...(accept && { accept }) }
+      const { bytes, digest } = await fetchDocument(targetOf(image), collection, referenceOf(image), options)
+      return { bytes, digest }
+    },
     close: () => transport.close(),
   }
 }
