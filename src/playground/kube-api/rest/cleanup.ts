@@ -162,7 +162,8 @@ export function emptyNamespaces(world: World): () => void {
     const namespace = store.get({ collection: 'namespaces', namespace: '', name })
     if (namespace === undefined || namespace.metadata['deletionTimestamp'] === undefined) return
     const inside = [...new Set(resources.all.filter(({ namespaced }) => namespaced).map(storedCollection))]
-    let left = 0
+    const left: KubeObject[] = []
+    const counts = new Map<string, number>()
     for (const collection of inside) {
       const resource = resources.preferred(collection)
       if (resource === undefined) continue
@@ -173,11 +174,18 @@ export function emptyNamespaces(world: World): () => void {
           })
         }
       }
-      left += store.list(collection, name).objects.length
+      const { objects } = store.list(collection, name)
+      left.push(...objects)
+      // the core group is written with the dot that ends it
+      if (objects.length > 0)
+        counts.set(resource.group === '' ? `${resource.plural}.` : collection, objects.length)
     }
     const type = resources.preferred('namespaces')
     if (type === undefined) return
-    if (left > 0) return tellWhatIsLeft(world, type, namespace)
+    if (left.length > 0) {
+      tellWhatIsLeft(world, type, namespace, left, counts)
+      return
+    }
     updateObject(world, type, '', name, { ...namespace, spec: {} }, writer, { subresource: 'finalize' })
   }
   return store.subscribe(({ collection, namespace, name, object, type }) => {
@@ -187,13 +195,27 @@ export function emptyNamespaces(world: World): () => void {
   })
 }
 
-function tellWhatIsLeft(world: World, type: Resource, namespace: KubeObject): void {
+function tellWhatIsLeft(
+  world: World,
+  type: Resource,
+  namespace: KubeObject,
+  left: readonly KubeObject[],
+  counts: ReadonlyMap<string, number>,
+): void {
   const status = isJsonObject(namespace['status']) ? namespace['status'] : {}
-  if (status['conditions'] !== undefined) return
   const lastTransitionTime = timestamp(world.now())
-  const condition = (name: string, reason: string, message: string, state = 'False') => ({
+  const finalizers = new Map<string, number>()
+  for (const finalizer of left.flatMap(finalizersOf)) {
+    finalizers.set(finalizer, (finalizers.get(finalizer) ?? 0) + 1)
+  }
+  const told = (numbers: ReadonlyMap<string, number>, word: string) =>
+    [...numbers]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, count]) => `${name} ${word} ${count} resource instances`)
+      .join(', ')
+  const condition = (name: string, reason: string, message: string, is = false) => ({
     type: name,
-    status: state,
+    status: is ? 'True' : 'False',
     lastTransitionTime,
     reason,
     message,
@@ -217,10 +239,25 @@ function tellWhatIsLeft(world: World, type: Resource, namespace: KubeObject): vo
     condition(
       'NamespaceContentRemaining',
       'SomeResourcesRemain',
-      'Some resources are remaining, as they have finalizers or take their time',
-      'True',
+      `Some resources are remaining: ${told(counts, 'has')}`,
+      true,
     ),
+    finalizers.size === 0
+      ? condition(
+          'NamespaceFinalizersRemaining',
+          'ContentHasNoFinalizers',
+          'All content-preserving finalizers finished',
+        )
+      : condition(
+          'NamespaceFinalizersRemaining',
+          'SomeFinalizersRemain',
+          `Some content in the namespace has finalizers remaining: ${told(finalizers, 'in')}`,
+          true,
+        ),
   ]
+  const messages = (list: JsonValue | undefined) =>
+    (Array.isArray(list) ? list : []).map((each) => valueAt(each, 'message')).join('\n')
+  if (messages(status['conditions']) === messages(conditions)) return
   const { name } = namespace.metadata
   const next = { ...namespace, status: { ...status, conditions } }
   updateObject(world, type, '', name, next, writer, { subresource: 'status' })

@@ -55,7 +55,7 @@ export function serveDefinitions(world: World): () => void {
   const serve = (definition: KubeObject) => {
     const { name } = definition.metadata
     if (definition.metadata['deletionTimestamp'] !== undefined) return end(definition)
-    if (accept(world, definition)) resources.setCustom(name, resourcesOf(definition))
+    if (accept(world, definition)) resources.setCustom(name, resourcesOf(definition), store.version)
   }
   /** Delete the objects that there are, and let the definition go when there are none. */
   const end = ({ metadata: { name, ...metadata } }: KubeObject) => {
@@ -69,12 +69,12 @@ export function serveDefinitions(world: World): () => void {
     const type = resources.preferred(definitions)
     const finalizers = listAt(metadata['finalizers']).filter((finalizer) => finalizer !== cleanup)
     if (type === undefined || !listAt(metadata['finalizers']).includes(cleanup)) return
-    resources.setCustom(name, [])
+    resources.setCustom(name, [], store.version)
     patchObject(world, type, '', name, 'merge', { metadata: { finalizers } }, writer)
   }
   const onChange = ({ collection, type, object, name }: Change) => {
     if (collection === definitions) {
-      if (type === 'DELETED') resources.setCustom(name, [])
+      if (type === 'DELETED') resources.setCustom(name, [], store.version)
       else serve(store.get({ collection, namespace: '', name }) ?? object)
     } else if (type === 'DELETED') {
       const definition = store.get({ collection: definitions, namespace: '', name: collection })

@@ -356,6 +356,14 @@ async function readDeleteRequest(request: ApiRequest): Promise<{ options: Delete
       'FieldValueNotSupported',
     )
   }
+  if (policy !== undefined && typeof orphan === 'boolean') {
+    throw invalidOption(
+      'DeleteOptions',
+      'propagationPolicy',
+      `Invalid value: ${JSON.stringify(policy)}: orphanDependents and deletionPropagation cannot be both set`,
+      'FieldValueInvalid',
+    )
+  }
   const uid = valueAt(inner, 'preconditions', 'uid')
   const resourceVersion = valueAt(inner, 'preconditions', 'resourceVersion')
   const dryRuns = Array.isArray(inner['dryRun']) ? inner['dryRun'].map(String) : query.getAll('dryRun')

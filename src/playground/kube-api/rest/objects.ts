@@ -11,7 +11,15 @@ import { definitions, prepareDefinition } from './definitions.ts'
 import { isSame } from './equal.ts'
 import { countsGenerations, isOtherGeneration, prepareCreate, prepareUpdate } from './prepare.ts'
 import { placeOf, storedCollection } from './resources.ts'
-import { alreadyExists, badRequest, collectionName, conflict, invalid, notFound } from './status.ts'
+import {
+  alreadyExists,
+  badRequest,
+  type Cause,
+  collectionName,
+  conflict,
+  invalid,
+  notFound,
+} from './status.ts'
 import { toServed, toStored } from './versions.ts'
 import { timestamp, type World, type Writer } from './world.ts'
 
@@ -89,7 +97,11 @@ function insert(
   const prepared = prepareDefinition(resource, prepareCreate(world, resource, named), undefined, now)
   validate(resource, prepared)
   const place = placeOf(resource, prepared)
-  if (world.store.get(place) !== undefined) throw alreadyExists(resource, prepared.metadata.name)
+  const there = world.store.get(place)
+  if (there !== undefined) {
+    const ending = there.metadata['deletionTimestamp'] !== undefined
+    throw alreadyExists(resource, prepared.metadata.name, ending)
+  }
   if (writer.dryRun === true) return prepared
   return toServed(world.store.create(place, storedForm(world, resource, prepared)), resource)
 }
@@ -127,6 +139,7 @@ export function updateObject(
     return { object: createObject(world, resource, namespace, value, writer), created: true }
   }
   checkVersion(resource, live, placed)
+  checkUid(resource, live, placed)
   const version = placed.metadata['resourceVersion']
   if (resource.custom && (version === undefined || version === '')) {
     throw invalid(resource.group, resource.plural, name, [
@@ -396,7 +409,7 @@ export function randomSuffix(): string {
 }
 
 function checkVersion(resource: Resource, live: KubeObject, next: KubeObject): void {
-  const { uid, resourceVersion } = next.metadata
+  const { resourceVersion } = next.metadata
   const { name } = live.metadata
   if (
     resourceVersion !== undefined &&
@@ -406,6 +419,11 @@ function checkVersion(resource: Resource, live: KubeObject, next: KubeObject): v
     const why = 'the object has been modified; please apply your changes to the latest version and try again'
     throw conflict(resource, name, why)
   }
+}
+
+/** Of another object by the same name. */
+function checkUid(resource: Resource, live: KubeObject, next: KubeObject): void {
+  const { uid, name } = next.metadata
   if (uid !== undefined && uid !== '' && uid !== live.metadata['uid']) {
     const key = ['/registry', storedCollection(resource), live.metadata['namespace'], name]
       .filter(Boolean)
@@ -485,16 +503,15 @@ function replace(
   subresource: string | undefined,
 ): KubeObject {
   const now = world.now()
+  checkMetadata(resource, live, next)
   const kept = keepSystemFields(live, next)
   const completed = subresource === undefined ? prepareUpdate(world, resource, live, kept) : kept
   const counted = countGeneration(resource, live, completed)
   const prepared = prepareDefinition(resource, counted, live, now)
-  refuseNewFinalizers(resource, live, prepared)
   validate(resource, prepared, live)
   const place = placeOf(resource, live)
   if (hasEnded(resource, live, prepared)) {
     if (dryRun) return prepared
-    world.store.update(place, storedForm(world, resource, prepared))
     world.store.delete(place)
     return prepared
   }
@@ -530,19 +547,26 @@ function countGeneration(resource: Resource, live: KubeObject, next: KubeObject)
   return { ...next, metadata: { ...next.metadata, generation } }
 }
 
-function refuseNewFinalizers(resource: Resource, live: KubeObject, next: KubeObject): void {
-  if (live.metadata['deletionTimestamp'] === undefined) return
-  const old = finalizersOf(live)
-  const added = finalizersOf(next).filter((finalizer) => !old.includes(finalizer))
-  if (added.length === 0) return
-  const list = `[]string{${added.map((finalizer) => JSON.stringify(finalizer)).join(', ')}}`
-  throw invalid(resource.group, resource.kind, live.metadata.name, [
-    {
-      reason: 'FieldValueForbidden',
-      message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${list}`,
-      field: 'metadata.finalizers',
-    },
-  ])
+/** What metadata may not become. @throws StatusError 422 */
+function checkMetadata(resource: Resource, live: KubeObject, next: KubeObject): void {
+  const causes: Cause[] = []
+  const { uid } = next.metadata
+  if (uid !== undefined && uid !== '' && uid !== live.metadata['uid']) {
+    const message = `Invalid value: ${JSON.stringify(uid)}: field is immutable`
+    causes.push({ reason: 'FieldValueInvalid', message, field: 'metadata.uid' })
+  }
+  if (live.metadata['deletionTimestamp'] !== undefined) {
+    const old = finalizersOf(live)
+    const added = finalizersOf(next).filter((finalizer) => !old.includes(finalizer))
+    const list = `[]string{${added.map((finalizer) => JSON.stringify(finalizer)).join(', ')}}`
+    const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers ${list}`
+    if (added.length > 0)
+      causes.push({ reason: 'FieldValueForbidden', message, field: 'metadata.finalizers' })
+  }
+  if (causes.length === 0) return
+  // the real server looks twice at the metadata of what it has types for
+  const told = resource.custom ? causes : causes.flatMap((cause) => [cause, cause])
+  throw invalid(resource.group, resource.kind, live.metadata.name, told)
 }
 
 export function finalizersOf({ metadata }: KubeObject): string[] {

@@ -7,6 +7,7 @@ import { collectionName } from './status.ts'
 export class Resources {
   readonly #builtIn: readonly Resource[]
   readonly #custom = new Map<string, readonly Resource[]>()
+  readonly #since = new Map<string, number>()
   #byPath = new Map<string, Resource>()
   #byCollection = new Map<string, Resource>()
   #groups: readonly Group[] = []
@@ -17,11 +18,25 @@ export class Resources {
     this.#index()
   }
 
-  /** Serve what a CustomResourceDefinition says, in the place of what it said before; nothing to stop serving. */
-  setCustom(definition: string, resources: readonly Resource[]): void {
-    if (resources.length === 0) this.#custom.delete(definition)
-    else this.#custom.set(definition, resources)
+  /**
+   * Serve what a CustomResourceDefinition says, in the place of what it said before; nothing to stop serving.
+   *
+   * @param since the version of the store; no watch of these begins before that
+   */
+  setCustom(definition: string, resources: readonly Resource[], since: number): void {
+    if (resources.length === 0) {
+      this.#custom.delete(definition)
+      this.#since.delete(definition)
+    } else {
+      this.#custom.set(definition, resources)
+      if (!this.#since.has(definition)) this.#since.set(definition, since)
+    }
     this.#index()
+  }
+
+  /** From which version on a collection can be watched. */
+  servedSince(collection: string): number {
+    return this.#since.get(collection) ?? 0
   }
 
   get all(): readonly Resource[] {

@@ -41,8 +41,9 @@ export function notFound(resource: Named, name: string): StatusError {
   return new StatusError(404, 'NotFound', message, detailsOf(resource, name))
 }
 
-export function alreadyExists(resource: Named, name: string): StatusError {
-  const message = `${collectionName(resource)} "${name}" already exists`
+/** @param ending whether the one that exists is being deleted */
+export function alreadyExists(resource: Named, name: string, ending = false): StatusError {
+  const message = `${ending ? 'object is being deleted: ' : ''}${collectionName(resource)} "${name}" already exists`
   return new StatusError(409, 'AlreadyExists', message, detailsOf(resource, name))
 }
 
@@ -72,7 +73,7 @@ export function invalid(group: string, kind: string, name: string, causes: reado
   return new StatusError(422, 'Invalid', `${type} "${name}" is invalid: ${text}`, {
     ...(name !== '' && { name }),
     ...(group !== '' && { group }),
-    kind,
+    ...(kind !== '' && { kind }),
     causes: causes.map(({ reason, message, field }) => ({ reason, message, field })),
   })
 }

@@ -4,7 +4,7 @@ import type { Change } from '../store.ts'
 import { invalidOption, readSelectors } from './list.ts'
 import { eventText, presentBookmark, presentEvent, type View } from './present.ts'
 import { storedCollection } from './resources.ts'
-import { statusOf } from './status.ts'
+import { expired, statusOf } from './status.ts'
 import { jsonOf } from './text.ts'
 import { toServed } from './versions.ts'
 import type { World } from './world.ts'
@@ -75,6 +75,8 @@ export function watchObjects(
       unsubscribe = start(version)
     } else {
       try {
+        const since = world.resources.servedSince(collection)
+        if (from > 0 && from < since) throw expired(`too old resource version: ${from} (${since})`)
         const missed = from === 0 ? [] : store.changesSince(from)
         for (const change of missed) onChange(change)
         unsubscribe = start(Math.max(store.version, from))
