@@ -1,4 +1,4 @@
-import { request } from 'node:http'
+import { ask, type Question } from '../ask.ts'
 import { digestOf } from './content.ts'
 import { imageOf } from './images.ts'
 
@@ -18,34 +18,24 @@ export interface PushRequest {
  * @throws Error with the registry's words
  */
 export async function pushImage({ host, repository, tag, createdAt, auth }: PushRequest): Promise<string> {
-  const ask = (method: string, path: string, body?: Uint8Array, contentType = 'application/octet-stream') =>
-    new Promise<{ status: number; location: string; text: string }>((resolve, reject) => {
-      const { user, password } = auth ?? {}
-      const outgoing = request(
-        new URL(path, `http://${host}`),
-        {
-          method,
-          agent: false,
-          headers: { 'content-type': contentType, 'content-length': body?.length ?? 0 },
-          ...(auth && { auth: `${user}:${password}` }),
-        },
-        async (reply) => {
-          let text = ''
-          reply.setEncoding('utf8').on('error', reject)
-          for await (const chunk of reply) text += chunk
-          const { statusCode: status = 0, headers } = reply
-          if (status >= 300) reject(new Error(`${method} ${path}: ${status} ${text.trim()}`))
-          else resolve({ status, location: headers.location ?? '', text })
-        },
-      )
-      outgoing.on('error', reject).end(body)
-    })
+  const login = auth && `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}`
+  const send = async (method: string, path: string | URL, question: Question = {}) => {
+    const url = new URL(path, `http://${host}`)
+    const headers = { ...question.headers, ...(login && { authorization: login }) }
+    const answer = await ask(url, { ...question, method, headers })
+    if (answer.status >= 300)
+      throw new Error(`${method} ${url.pathname}: ${answer.status} ${answer.text.trim()}`)
+    return answer
+  }
 
   const { config, manifest, mediaType } = imageOf(`${repository}:${tag}`, createdAt.toISOString())
-  const { location } = await ask('POST', `/v2/${repository}/blobs/uploads/`)
-  const upload = new URL(location, `http://${host}`)
+  const { headers } = await send('POST', `/v2/${repository}/blobs/uploads/`, { body: '' })
+  const upload = new URL(headers.location ?? '', `http://${host}`)
   upload.searchParams.set('digest', digestOf(config))
-  await ask('PUT', `${upload.pathname}${upload.search}`, config)
-  await ask('PUT', `/v2/${repository}/manifests/${tag}`, manifest, mediaType)
+  await send('PUT', upload, { body: config, headers: { 'content-type': 'application/octet-stream' } })
+  await send('PUT', `/v2/${repository}/manifests/${tag}`, {
+    body: manifest,
+    headers: { 'content-type': mediaType },
+  })
   return digestOf(manifest)
 }

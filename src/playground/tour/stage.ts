@@ -1,5 +1,4 @@
 import { mkdir, writeFile } from 'node:fs/promises'
-import { get } from 'node:http'
 import { dirname, join } from 'node:path'
 import { isJsonObject, type JsonValue, valueAt } from '../../core/json.ts'
 import type { Programs } from './programs.ts'
@@ -101,16 +100,6 @@ function hasOnlyNewPods(deployment: JsonValue, replicas: number): boolean {
     count('observedGeneration') === valueAt(deployment, 'metadata', 'generation') &&
     ['replicas', 'updatedReplicas', 'readyReplicas'].every((key) => count(key) === replicas)
   )
-}
-
-/** Status of a plain GET. */
-export function statusOf(url: string): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    get(url, { agent: false }, (response) => {
-      response.resume()
-      resolve(response.statusCode)
-    }).on('error', reject)
-  })
 }
 
 /** A revision as people read it. */

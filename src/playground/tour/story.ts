@@ -1,3 +1,4 @@
+import { ask } from '../ask.ts'
 import { fluxdObjects } from './bootstrap.ts'
 import { brokenFile, firstFiles, imageRepository } from './repository.ts'
 import { type Stage, short, workload, workloadPath } from './stage.ts'
@@ -237,27 +238,17 @@ async function letKeyIn({ world, fluxctl, show, check }: Stage): Promise<void> {
   )
   const key = (await fluxctl(['identity'])).trim()
   const [type = '', data = ''] = key.split(' ')
-  const login = new URL(world.git.url)
-  const url = `${login.origin}/keys`
+  const keys = new URL('/keys', world.git.url)
   const body = { title: 'fluxd', key: `${type} ${data}`, read_only: false }
-  show(`> POST ${url}\n> ${JSON.stringify(body)}`)
-  const basic = Buffer.from(`${login.username}:${login.password}`).toString('base64')
-  const reply = await fetch(url, {
-    method: 'POST',
-    headers: { authorization: `Basic ${basic}` },
-    body: JSON.stringify(body),
-  })
-  show(`< ${reply.status}`)
-  if (!reply.ok) throw new Error(await reply.text())
+  show(`> POST ${new URL('/keys', world.git.openUrl)}\n> ${JSON.stringify(body)}`)
+  const { status, text } = await ask(keys, { method: 'POST', body: JSON.stringify(body) })
+  show(`< ${status}`)
+  if (status >= 300) throw new Error(text)
 }
 
 /** Whether fluxd has seen this tag at the registry. */
 async function knowsOf(tag: string, { world: { front } }: Stage): Promise<boolean> {
-  const login = new URL(front.url)
-  const basic = Buffer.from(`${login.username}:${login.password}`).toString('base64')
   const query = new URLSearchParams({ service: workload, containerFields: '' })
-  const reply = await fetch(`${login.origin}${login.pathname}/v10/images?${query}`, {
-    headers: { authorization: `Basic ${basic}` },
-  })
-  return (await reply.text()).includes(`:${tag}"`)
+  const { text } = await ask(`${front.url}/v10/images?${query}`)
+  return text.includes(`:${tag}"`)
 }

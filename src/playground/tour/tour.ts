@@ -1,8 +1,9 @@
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { type JsonValue, valueAt } from '../../core/json.ts'
+import { ask } from '../ask.ts'
 import type { Programs } from './programs.ts'
 import { createScreen, type Screen } from './screen.ts'
-import { createStage, statusOf } from './stage.ts'
+import { createStage } from './stage.ts'
 import { linger } from './stay.ts'
 import { story } from './story.ts'
 import { startWorld, type TourWorld } from './world.ts'
@@ -86,6 +87,6 @@ async function checkWorld(
     [`fluxd's API will answer at ${new URL(front.url).host}`, `http://${new URL(front.url).host}/api/flux`],
   ]
   for (const [what, url] of closed) {
-    await check(`${what}, and asks for a password`, async () => (await statusOf(url)) === 401)
+    await check(`${what}, and asks for a password`, async () => (await ask(url)).status === 401)
   }
 }
