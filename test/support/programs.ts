@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
- * fluxd and fluxctl as processes, started from the sources.
+ * fluxd, the Helm operator and fluxctl as processes, started from the sources.
  *
  * Each has a home of its own and nothing of the caller's environment but `PATH`.
  */
@@ -40,9 +40,23 @@ export interface FluxdProcess extends AsyncDisposable {
 const waitMs = 45_000
 
 /** Start fluxd and wait until it listens. Without `--listen` it gets a free port on loopback. */
-export async function fluxd({ args, ...options }: ProgramOptions): Promise<FluxdProcess> {
+export async function fluxd(options: ProgramOptions): Promise<FluxdProcess> {
+  return startDaemon('fluxd', 'src/agent/main.ts', options, '/api/flux')
+}
+
+/** Start the Helm operator and wait until it listens. */
+export function helmOperator(options: ProgramOptions): Promise<FluxdProcess> {
+  return startDaemon('helm-operator', 'src/operator/main.ts', options)
+}
+
+async function startDaemon(
+  name: string,
+  main: string,
+  { args, ...options }: ProgramOptions,
+  path = '',
+): Promise<FluxdProcess> {
   const listens = args.some((arg) => arg.startsWith('--listen='))
-  const program = start('src/agent/main.ts', {
+  const program = start(main, {
     ...options,
     args: listens ? args : [...args, '--listen=127.0.0.1:0'],
   })
@@ -55,7 +69,7 @@ export async function fluxd({ args, ...options }: ProgramOptions): Promise<Fluxd
       if (at >= 0) return at + 1
       if (ended || Date.now() > deadline) {
         const why = ended ? 'ended' : 'takes too long'
-        throw new Error(`fluxd ${why} before ${line}:\n${lines().slice(from).slice(-40).join('\n')}`)
+        throw new Error(`${name} ${why} before ${line}:\n${lines().slice(from).slice(-40).join('\n')}`)
       }
       await delay(20)
     }
@@ -71,7 +85,7 @@ export async function fluxd({ args, ...options }: ProgramOptions): Promise<Fluxd
     const port = Number(listening.exec(lines()[at - 1] ?? '')?.[1])
     return {
       port,
-      url: `http://127.0.0.1:${port}/api/flux`,
+      url: `http://127.0.0.1:${port}${path}`,
       get log() {
         return lines()
       },
