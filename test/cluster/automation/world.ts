@@ -215,7 +215,8 @@ spec:
 ${values.map((line) => `    ${line}\n`).join('')}`
 }
 
-async function serveHelmReleases(plane: ControlPlaneAccess): Promise<void> {
+/** Have the API server know HelmReleases. */
+export async function serveHelmReleases(plane: ControlPlaneAccess): Promise<void> {
   const file = 'test/fixtures/recordings/world/cluster/helmrelease-crd.yaml'
   const [crd] = parseManifestFile(file, await readFile(file, 'utf8')).manifests
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
