@@ -58,9 +58,11 @@ export async function claimFolder(path: string): Promise<Folder> {
     await mkdir(path, { mode: 0o700 })
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    const { uid, mode, ...found } = await lstat(path)
+    const found = await lstat(path)
     if (!found.isDirectory()) throw new Error(`${path} is no folder`)
-    if (uid !== process.getuid?.() || (mode & 0o077) !== 0) throw new Error(`${path} is open to others`)
+    if (found.uid !== process.getuid?.() || (found.mode & 0o077) !== 0) {
+      throw new Error(`${path} is open to others`)
+    }
     if ((await readdir(path)).length > 0) throw new Error(`${path} is not empty`)
   }
   return guardFolder(resolve(path))

@@ -28,11 +28,16 @@ export interface AuditLog {
 
 export function openAuditLog(path: string): AuditLog {
   const file = openSync(path, 'a', 0o600)
+  let open = true
   return {
     write: (request) => {
-      writeSync(file, `${JSON.stringify(entryOf(request))}\n`)
+      // requests that the end cut off finish after it
+      if (open) writeSync(file, `${JSON.stringify(entryOf(request))}\n`)
     },
-    close: () => closeSync(file),
+    close: () => {
+      if (open) closeSync(file)
+      open = false
+    },
   }
 }
 

@@ -236,10 +236,9 @@ async function letKeyIn({ world, fluxctl, show, check }: Stage): Promise<void> {
   await check('Git refuses the key, for it does not know it yet', () =>
     world.fluxdLog().includes('GIT_KEY_REFUSED'),
   )
-  const key = (await fluxctl(['identity'])).trim()
-  const [type = '', data = ''] = key.split(' ')
+  const [, key = ''] = /^(\S+ AAAA\S+)/m.exec(await fluxctl(['identity'])) ?? []
   const keys = new URL('/keys', world.git.url)
-  const body = { title: 'fluxd', key: `${type} ${data}`, read_only: false }
+  const body = { title: 'fluxd', key, read_only: false }
   show(`> POST ${new URL('/keys', world.git.openUrl)}\n> ${JSON.stringify(body)}`)
   const { status, text } = await ask(keys, { method: 'POST', body: JSON.stringify(body) })
   show(`< ${status}`)
