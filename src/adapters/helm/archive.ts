@@ -41,6 +41,10 @@ export async function checkChartArchive(bytes: Uint8Array, where: string): Promi
       entry.resume()
     },
   })
+  let over = false
+  parser.on('eof', () => {
+    over = true
+  })
   try {
     for await (const chunk of Readable.from([Buffer.from(bytes)]).pipe(
       createGunzip({ chunkSize: 1024 * 1024 }),
@@ -49,7 +53,9 @@ export async function checkChartArchive(bytes: Uint8Array, where: string): Promi
       if (unpacked > maxUnpackedBytes) {
         fault ??= `Unpacked it is larger than ${maxUnpackedBytes / 1024 / 1024} MiB.`
       }
-      if (fault) break
+      // the parser would unpack what is packed twice, past our bounds
+      if (unpacked === chunk.length && isPacked(chunk)) fault ??= 'It is packed twice.'
+      if (fault || over) break
       parser.write(chunk)
     }
   } catch (error) {
@@ -57,6 +63,11 @@ export async function checkChartArchive(bytes: Uint8Array, where: string): Promi
   }
   if (fault) throw wrong(fault)
   if (!hasChart) throw wrong('It has no Chart.yaml.')
+}
+
+/** Begins like gzip or zstd. */
+function isPacked(bytes: Uint8Array): boolean {
+  return (bytes[0] === 0x1f && bytes[1] === 0x8b) || (bytes[0] === 0x28 && bytes[1] === 0xb5)
 }
 
 function faultOf({ path, type }: ReadEntry): string | undefined {

@@ -50,8 +50,14 @@ test.each([
   },
   { what: 'no Chart.yaml', bytes: archive({ path: 'web/values.yaml' }), says: 'no Chart.yaml' },
   { what: 'a web page', bytes: Buffer.from('<html>'), says: 'not a gzipped tar archive' },
+  { what: 'an archive that is packed twice', bytes: gzipSync(archive(chartYaml)), says: 'packed twice' },
+  { what: 'nothing but zeros', bytes: gzipSync(Buffer.alloc(1024 * 1024)), says: 'no Chart.yaml' },
   { what: 'half an archive', bytes: archive(chartYaml).subarray(0, 40), says: 'not a gzipped tar archive' },
-  { what: 'a bomb', bytes: gzipSync(Buffer.alloc(210 * 1024 * 1024)), says: 'larger than 200 MiB' },
+  {
+    what: 'a bomb',
+    bytes: archive(chartYaml, { path: 'web/zeros', content: '0'.repeat(210 * 1024 * 1024) }),
+    says: 'larger than 200 MiB',
+  },
   {
     what: 'too many files',
     bytes: archive(chartYaml, ...Array.from({ length: 10_000 }, (_, at) => ({ path: `web/${at}` }))),
