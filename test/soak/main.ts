@@ -35,7 +35,7 @@ const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32))
 const again = `npm run soak -- --seed ${seed} --kills ${values.kills} --releases ${values.releases} --minutes ${values.minutes}`
 console.log(`seed ${seed}`)
 
-using programs = buildPrograms()
+using programs = await buildPrograms()
 const report = await soak({
   seed,
   kills: Number(values.kills),

@@ -1,23 +1,27 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { build } from 'rolldown'
+import configs from '../../rolldown.config.ts'
 
-/**
- * The built programs, run as a user would run them. Theirs is a copy of `dist`, so that a build that others start in
- * the meantime changes nothing for them.
- */
+/** The programs as they are shipped, in a folder of their own, so that a build of others in the meantime changes nothing. */
 export interface BuiltPrograms extends Disposable {
   /** path of `main.cjs` of a program */
   main(program: 'fluxctl' | 'fluxd'): string
 }
 
-export function buildPrograms(): BuiltPrograms {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/setup.mjs'], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`the build failed:\n${stderr}`)
+export async function buildPrograms(): Promise<BuiltPrograms> {
   mkdirSync('.cache', { recursive: true })
   // inside the checkout, for they find what is not bundled by going up to its node_modules
   const folder = mkdtempSync(resolve('.cache/programs-'))
-  cpSync('dist', folder, { recursive: true })
+  const programs = ['fluxctl', 'fluxd'] as const
+  await Promise.all(
+    programs.map(async (program) => {
+      const config = configs.find(({ output }) => [output].flat()[0]?.dir === `dist/${program}`)
+      if (!config) throw new Error(`nothing says how ${program} is built`)
+      await build({ ...config, output: { ...[config.output].flat()[0], dir: join(folder, program) } })
+    }),
+  )
   return {
     main: (program) => join(folder, program, 'main.cjs'),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
