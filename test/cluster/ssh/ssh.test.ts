@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect } from 'vitest'
 import { valueAt } from '../../../src/core/json.ts'
+import { parseManifestFile } from '../../../src/core/manifest/document.ts'
 import { gitServer } from '../../../src/playground/git/server.ts'
 import { test } from '../../support/cluster-test.ts'
 import { type ControlPlaneAccess, request } from '../../support/control-plane.ts'
-import { eventually, fluxctl, fluxd, fluxdToTheEnd } from '../../support/programs.ts'
+import { eventually, type FluxdProcess, fluxctl, fluxd, fluxdToTheEnd } from '../../support/programs.ts'
 import { sshServer, sshSkipReason, writeKnownHosts } from '../../support/ssh-server.ts'
-import { configMap, readObject } from '../agent/fixtures.ts'
+import { configMap, deployment, readObject } from '../agent/fixtures.ts'
 
 /** fluxd with a key of its own: real API server, real `sshd`, real git. */
 
@@ -53,7 +54,7 @@ async function fingerprint(publicKey: string, algorithm: string) {
   return { hash: stdout.split(' ')[1] ?? '', randomArt: stdout.slice(stdout.indexOf('\n') + 1) }
 }
 
-test('without a Git server there is a key all the same, with fingerprint and picture', async ({
+test('21: without a Git server there is a key all the same, with fingerprint and picture', async ({
   plane,
   namespace,
 }) => {
@@ -79,6 +80,22 @@ test('without a Git server there is a key all the same, with fingerprint and pic
   expect(await readEntry(plane, namespace, 'identity.pub')).toBe(key.stdout)
 })
 
+/** A workload that runs, so that `list-images -v` has something to say of it. */
+async function runWorkload(plane: ControlPlaneAccess, namespace: string) {
+  const [manifest] = parseManifestFile('web.yaml', deployment('web', { namespace })).manifests
+  await request(plane, 'POST', `/apis/apps/v1/namespaces/${namespace}/deployments`, manifest?.value)
+}
+
+/** The reason codes that `list-images -v` shows, and whether the metric says that Git can be used. */
+async function gitState(agent: FluxdProcess, namespace: string) {
+  const listed = await fluxctl([`--url=${agent.url}`, 'list-images', '-v', `--namespace=${namespace}`])
+  const metrics = await (await fetch(new URL('/metrics', agent.url))).text()
+  return {
+    codes: [...listed.stdout.matchAll(/^ +(GIT_[A-Z_]+): /gm)].map(([, code]) => code),
+    ready: /^flux_git_ready (\d)$/m.exec(metrics)?.[1],
+  }
+}
+
 /** Every step waits for the next try, ten seconds later. */
 const patient = { timeout: 180_000 }
 
@@ -87,6 +104,7 @@ test(
   patient,
   async ({ plane, namespace }) => {
     await createSecret(plane, namespace)
+    await runWorkload(plane, namespace)
     await using upstream = await gitServer({ 'config.yaml': configMap('settings', namespace) })
     await using server = await sshServer(upstream)
     await using home = await createHome()
@@ -111,11 +129,13 @@ test(
       expect(early).toMatchObject({ exit: 1 })
       expect(early.stdout + early.stderr).toMatch(/Permission denied|not ready|new/)
       expect(await settings()).toBeUndefined()
+      expect((await gitState(agent, namespace)).codes).toEqual(['GIT_KEY_REFUSED'])
       expect(agent.log[refusedAt - 1]).toContain('fluxctl identity')
 
       // may read, but not write
       await server.letIn({ publicKey: key, mayWrite: false })
       await agent.until(/state=cloned .*code=GIT_NOT_WRITABLE/)
+      expect((await gitState(agent, namespace)).codes).toEqual(['GIT_NOT_WRITABLE'])
 
       // let in
       await server.letIn(key)
@@ -142,6 +162,49 @@ test(
     const { stdout } = await fluxctl([`--url=${again.url}`, 'identity'])
     await again.until(/event=refreshed/)
     expect(stdout).toBe(key)
+  },
+)
+
+test(
+  'a host that comes back with another key is not believed, until known_hosts says so',
+  patient,
+  async ({ plane, namespace }) => {
+    await runWorkload(plane, namespace)
+    await createSecret(plane, namespace)
+    await using upstream = await gitServer({
+      'config.yaml': configMap('settings', namespace),
+      'web.yaml': deployment('web', { namespace }),
+    })
+    await using server = await sshServer(upstream)
+    await using home = await createHome()
+    await writeKnownHosts(home.path, await server.knownHosts())
+    await using agent = await fluxd({
+      kubeconfig: plane.kubeconfig,
+      args: [
+        `--git-url=${server.url}`,
+        '--git-branch=main',
+        `--k8s-secret-namespace=${namespace}`,
+        `--k8s-allow-namespace=${namespace}`,
+        '--git-poll-interval=1s',
+      ],
+      env: { HOME: home.path },
+    })
+    const ask = (...args: string[]) => fluxctl([`--url=${agent.url}`, ...args])
+    await server.letIn((await ask('identity')).stdout)
+    await eventually(async () => (await gitState(agent, namespace)).ready === '1', 'it is let in')
+    const head = await upstream.git('rev-parse', 'main')
+
+    await server.renewHostKey()
+
+    await agent.until(/state=new .*code=GIT_HOST_KEY_CHANGED why=.* next=/)
+    expect(await gitState(agent, namespace)).toEqual({ codes: ['GIT_HOST_KEY_CHANGED'], ready: '0' })
+    const refused = await ask('lock', `--workload=${namespace}:deployment/web`)
+    expect(refused).toMatchObject({ exit: 1, stderr: expect.stringContaining('git repo not ready') })
+    expect(await upstream.git('rev-parse', 'main')).toBe(head)
+
+    await writeKnownHosts(home.path, await server.knownHosts())
+    await eventually(async () => (await gitState(agent, namespace)).ready === '1', 'it is believed again')
+    expect(await ask('lock', `--workload=${namespace}:deployment/web`)).toMatchObject({ exit: 0 })
   },
 )
 
