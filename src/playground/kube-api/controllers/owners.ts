@@ -137,6 +137,7 @@ const canonicalTexts = new WeakMap<object, string>()
 
 /** The same text for equal values, whatever the order of their fields. */
 export function canonical(value: JsonValue | undefined): string {
+  if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? ''
   let text = canonicalTexts.get(value)
   if (text === undefined) {
