@@ -19,7 +19,7 @@ function mismatch(text: string, regExp: string, ...examples: string[]): string {
   return `${text} (e.g. ${listed}, regex used for validation is '${regExp}')`
 }
 
-export const labelFault = mismatch(
+const labelFault = mismatch(
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
   label,
   'my-name',
@@ -43,6 +43,13 @@ const namePartFault = mismatch(
   'my.name',
   '123-abc',
 )
+const labelKeyFault = mismatch(
+  "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+  qualifiedName,
+  'MyName',
+  'my.name',
+  '123-abc',
+)
 const labelValueFault = mismatch(
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
   `(${qualifiedName})?`,
@@ -58,7 +65,7 @@ const configKeyFault = mismatch(
   'key-name',
 )
 
-const tooLong = (max: number) => `must be no more than ${max} bytes`
+const tooLong = (max: number, unit = 'characters') => `must be no more than ${max} ${unit}`
 
 export function isDnsLabel1035(text: string): boolean {
   return text.length <= 63 && label1035RegExp.test(text)
@@ -72,12 +79,7 @@ export type NameRule = (name: string) => string[]
 
 export const dnsLabel: NameRule = (name) => [
   ...(name.length > 63 ? [tooLong(63)] : []),
-  ...(labelRegExp.test(name) ? [] : [labelFault]),
-]
-
-export const dnsLabel1035: NameRule = (name) => [
-  ...(name.length > 63 ? [tooLong(63)] : []),
-  ...(label1035RegExp.test(name) ? [] : [labelFault1035]),
+  ...(labelRegExp.test(name) ? [] : [subdomainRegExp.test(name) ? 'must not contain dots' : labelFault]),
 ]
 
 export const dnsSubdomain: NameRule = (name) => [
@@ -96,12 +98,7 @@ export const qualified: NameRule = (key) => {
   const parts = key.split('/')
   const faults: string[] = []
   if (parts.length > 2) {
-    return [
-      `a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${qualifiedName}') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`.replace(
-        'a valid label key must',
-        'a qualified name must',
-      ),
-    ]
+    return [`${labelKeyFault} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`]
   }
   const [name = '', prefix] = parts.reverse()
   if (prefix !== undefined) {
@@ -109,15 +106,55 @@ export const qualified: NameRule = (key) => {
     else faults.push(...dnsSubdomain(prefix).map((fault) => `prefix part ${fault}`))
   }
   if (name === '') faults.push('name part must be non-empty')
-  else if (name.length > 63) faults.push(`name part ${tooLong(63)}`)
+  else if (name.length > 63) faults.push(`name part ${tooLong(63, 'bytes')}`)
   if (!qualifiedNameRegExp.test(name)) faults.push(namePartFault)
   return faults
 }
 
 export const labelValue: NameRule = (value) => [
-  ...(value.length > 63 ? [tooLong(63)] : []),
+  ...(value.length > 63 ? [tooLong(63, 'bytes')] : []),
   ...(value === '' || qualifiedNameRegExp.test(value) ? [] : [labelValueFault]),
 ]
+
+const wildcardRegExp = new RegExp(`^\\*\\.${label}(\\.${label})*$`)
+const wildcardFault = mismatch(
+  "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+  `\\*\\.${label}(\\.${label})*`,
+  '*.example.com',
+)
+
+/** Hosts of ingresses that begin with a star. */
+export const wildcardSubdomain: NameRule = (name) => (wildcardRegExp.test(name) ? [] : [wildcardFault])
+
+/** Names of ports. */
+export const portName: NameRule = (name) => {
+  const faults = name.length > 15 ? [tooLong(15)] : []
+  if (!/^[-a-z0-9]+$/.test(name)) {
+    faults.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)')
+  }
+  if (!/[a-z]/.test(name)) faults.push('must contain at least one letter (a-z)')
+  if (name.includes('--')) faults.push('must not contain consecutive hyphens')
+  if (name.startsWith('-') || name.endsWith('-')) faults.push('must not begin or end with a hyphen')
+  return faults
+}
+
+/** Names of environment variables. */
+export const variableName: NameRule = (name) =>
+  /^[ -<>-~]+$/.test(name)
+    ? []
+    : ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
+
+/** Names of HTTP headers. */
+export const headerName: NameRule = (name) =>
+  /^[-A-Za-z0-9]+$/.test(name)
+    ? []
+    : [
+        mismatch(
+          "a valid HTTP header must consist of alphanumeric characters or '-'",
+          '[-A-Za-z0-9]+',
+          'X-Header-Name',
+        ),
+      ]
 
 /** Keys of ConfigMaps and Secrets. */
 export const configKey: NameRule = (key) => {

@@ -108,7 +108,10 @@ function unreadable(resource: Resource, value: JsonObject, why: string): StatusE
 
 function checkKind(resource: Resource, value: JsonObject): void {
   const own = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
-  if (resource.custom) return checkCustomKind(resource, own, value)
+  if (resource.custom) {
+    checkCustomKind(resource, own, value)
+    return
+  }
   const { apiVersion = own, kind = resource.kind } = value
   if (apiVersion === own && kind === resource.kind) return
   if (typeof apiVersion !== 'string' || typeof kind !== 'string') {
@@ -333,8 +336,10 @@ class Reader {
   }
 }
 
+/** Of numbers that may be texts, those that may be absent are pointers. */
 function isDropped(value: JsonValue, schema: Schema): boolean {
-  return value === '' || value === 0 || value === false || isEmptyCollection(value, schema)
+  const isZero = value === '' || value === 0 || value === false
+  return (isZero && schema.type !== 'int-or-string') || isEmptyCollection(value, schema)
 }
 
 /** The store does not tell an empty list or map from none. */
