@@ -55,7 +55,7 @@ export function createMask(known: { namespace: string; server: string; token: st
     if (typeof raw === 'string') return text(raw)
     if (Array.isArray(raw)) return raw.map(value)
     if (raw === null || typeof raw !== 'object') return raw
-    const entries = Object.entries(raw)
+    const entries = Object.entries(raw).sort(([a], [b]) => (a < b ? -1 : 1))
     const hasUid = 'uid' in raw
     return Object.fromEntries(
       entries

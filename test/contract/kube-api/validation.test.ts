@@ -323,7 +323,7 @@ test.for([
 
 test('quantities and times are told in their own way', async ({ script }) => {
   const resources = {
-    limits: { cpu: '1000m', memory: '1024Mi' },
+    limits: { cpu: '1000m', memory: '1024Mi', 'example.com/gpu': 1 },
     requests: { cpu: 0.1, memory: '1e3', 'example.com/gpu': 1 },
   }
   await script.request('POST', `${deployments}?dryRun=All`, deployment('a', {}, { resources }), {
