@@ -53,7 +53,8 @@ export interface PlaceOptions {
 }
 
 export interface PatchOptions {
-  subresource?: 'status'
+  /** `binding` places a pod on a node, which no other door allows */
+  subresource?: 'status' | 'binding'
 }
 
 export interface DeleteOptions {

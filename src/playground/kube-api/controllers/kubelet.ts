@@ -85,7 +85,13 @@ export function createKubelet(host: Host, { neverReady }: KubeletOptions): Contr
             ? `0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. ${hopeless}`
             : undefined
     if (problem === undefined) {
-      scheduler.patch('pods', namespace, pod.metadata.name, { spec: { nodeName } })
+      scheduler.patch(
+        'pods',
+        namespace,
+        pod.metadata.name,
+        { spec: { nodeName } },
+        { subresource: 'binding' },
+      )
       const message = `Successfully assigned ${namespace}/${pod.metadata.name} to ${nodeName}`
       host.recordScheduling(pod, { reason: 'Scheduled', message, action: 'Binding' })
       return

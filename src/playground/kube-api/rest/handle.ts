@@ -207,8 +207,17 @@ async function handleSubresource(
       deleteObject(world, resource, namespace, name, { manager: managerOf(request), dryRun }, options)
       return {
         status: 201,
-        body: jsonOf({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }),
+        body: jsonOf(done),
       }
+    }
+    case 'binding': {
+      const body = await bodyOf(request)
+      const { value } = decodeObject(body, { ...resource, kind: 'Binding' })
+      const nodeName = valueAt(value, 'target', 'name') ?? ''
+      const writer = readWriter(request, [], warnings)
+      const options = { subresource: 'binding' as const }
+      patchObject(world, resource, namespace, name, 'merge', { spec: { nodeName } }, writer, options)
+      return { status: 201, body: jsonOf(done) }
     }
     case 'portforward':
     case 'exec':
@@ -387,6 +396,8 @@ function anyOptions({ bytes }: Body): Resource {
   const [version = '', group = ''] = said.split('/').reverse()
   return { group, version, kind, custom: false } as unknown as Resource
 }
+
+const done = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
 
 function deletedStatus({ group, plural }: Resource, { metadata }: KubeObject): JsonObject {
   return {
