@@ -1,4 +1,5 @@
 import { FluxError } from '../core/errors.ts'
+import type { ChartsRepository } from '../core/helm/older.ts'
 import { type Flag, formatDuration, type ParsedFlags } from '../runtime/flags.ts'
 
 /**
@@ -101,6 +102,12 @@ export const flags = [
     summary: 'repositories.yaml with credentials of Helm repositories',
   },
   {
+    name: 'registry-insecure-host',
+    type: 'strings',
+    value: 'HOSTS',
+    summary: 'registries of charts with plain HTTP or a certificate nobody signed',
+  },
+  {
     name: 'enabled-helm-versions',
     type: 'strings',
     default: ['v3'],
@@ -124,6 +131,41 @@ export const flags = [
     type: 'bool',
     summary: 'take our finalizer off every HelmRelease and exit: before the operator is uninstalled',
   },
+
+  // older kinds
+  {
+    name: 'enable-older-kinds',
+    type: 'bool',
+    summary: 'also HelmReleases of flux.weave.works/v1beta1 and FluxHelmReleases of v1alpha2',
+  },
+  {
+    name: 'git-url',
+    type: 'string',
+    value: 'URL',
+    summary: 'repository with the charts of FluxHelmReleases',
+  },
+  {
+    name: 'git-branch',
+    type: 'string',
+    default: 'master',
+    value: 'BRANCH',
+    summary: 'its branch',
+  },
+  {
+    name: 'git-charts-path',
+    type: 'string',
+    default: 'charts',
+    value: 'PATH',
+    summary: 'its folder of charts',
+  },
+  {
+    name: 'charts-sync-timeout',
+    type: 'duration',
+    default: 60_000,
+    value: 'DURATION',
+    summary: 'not needed: each HelmRelease has its own',
+  },
+  { name: 'queue-worker-count', type: 'int', default: 2, value: 'N', summary: 'as --workers' },
 
   // Helm 2
   { name: 'tiller-ip', type: 'string', value: 'IP', summary: 'not needed: there is no Tiller' },
@@ -180,8 +222,15 @@ export interface Config {
   logDiffs: boolean
   updateDependencies: boolean
   git: { timeoutMs: number; pollIntervalMs: number; defaultRef: string; protocols: readonly string[] }
-  helm: { program: string; repositoryFiles: readonly string[]; recoverPending: boolean }
+  helm: {
+    program: string
+    repositoryFiles: readonly string[]
+    insecureHosts: readonly string[]
+    recoverPending: boolean
+  }
   crossNamespace: boolean
+  /** where the charts of FluxHelmReleases are; absent: older kinds are left alone */
+  older: ChartsRepository | undefined
   removeFinalizers: boolean
 }
 
@@ -200,7 +249,8 @@ export function readConfig({ values: v, given, args }: ParsedFlags<typeof flags>
   if (args.length > 0) throw invalid(`unexpected argument ${args[0]}`, 'helm-operator takes flags only.')
   const notices: Record<string, string>[] = []
   const useless = [...given].filter(
-    (name) => helm2Flags.test(name) || ['master', 'status-update-interval'].includes(name),
+    (name) =>
+      helm2Flags.test(name) || ['master', 'status-update-interval', 'charts-sync-timeout'].includes(name),
   )
   if (useless.length > 0) {
     notices.push({ warning: `no effect: ${useless.map((name) => `--${name}`).join(', ')}` })
@@ -225,7 +275,8 @@ export function readConfig({ values: v, given, args }: ParsedFlags<typeof flags>
     if (durationMs > 0) continue
     throw invalid(`--${name} is ${formatDuration(durationMs)}`, 'Give a duration above zero, such as 3m.')
   }
-  if (v.workers < 1) throw invalid('--workers is below one', 'Give a number of releases, such as 2.')
+  if (v.workers < 1 || v.queueWorkerCount < 1)
+    throw invalid('--workers is below one', 'Give a number of releases, such as 2.')
   const repositoryFiles = v.helmRepositoryImport.flatMap((pair) => {
     const [, version, file] = /^(v\d+):(.+)$/.exec(pair) ?? []
     if (version === 'v3' && file !== undefined) return [file]
@@ -244,7 +295,7 @@ export function readConfig({ values: v, given, args }: ParsedFlags<typeof flags>
       logFormat: v.logFormat === 'json' ? 'json' : 'fmt',
       kubeconfig: v.kubeconfig,
       namespace: v.allowNamespace,
-      workers: v.workers,
+      workers: given.has('queue-worker-count') && !given.has('workers') ? v.queueWorkerCount : v.workers,
       intervalMs: v.chartsSyncInterval,
       logDiffs: v.logReleaseDiffs,
       updateDependencies: v.updateChartDeps,
@@ -254,8 +305,14 @@ export function readConfig({ values: v, given, args }: ParsedFlags<typeof flags>
         defaultRef: v.gitDefaultRef,
         protocols: v.gitAllowProtocols,
       },
-      helm: { program: v.helmPath, repositoryFiles, recoverPending: v.recoverPending },
+      helm: {
+        program: v.helmPath,
+        repositoryFiles,
+        insecureHosts: v.registryInsecureHost,
+        recoverPending: v.recoverPending,
+      },
       crossNamespace: !v.noCrossNamespace,
+      older: v.enableOlderKinds ? { git: v.gitUrl, ref: v.gitBranch, path: v.gitChartsPath } : undefined,
       removeFinalizers: v.removeFinalizers,
     },
   }

@@ -2,12 +2,19 @@ import { setMaxListeners } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { maxPackedBytes } from '../adapters/helm/archive.ts'
+import { importRepositories, readRepositoryCredentials } from '../adapters/helm/credentials.ts'
+import { vendorDependencies } from '../adapters/helm/dependencies.ts'
+import { createFetcher } from '../adapters/helm/fetch.ts'
 import { createGitCharts } from '../adapters/helm/git-charts.ts'
 import { createMirrors } from '../adapters/helm/mirrors.ts'
+import { createRepositoryCharts } from '../adapters/helm/repository-charts.ts'
 import { createHelm } from '../adapters/helm/run.ts'
 import { createHelmStorage } from '../adapters/helm/storage.ts'
+import { createValuesFetcher } from '../adapters/helm/values-url.ts'
 import { createCluster } from '../adapters/kube/cluster.ts'
 import { loadKubeConnection } from '../adapters/kube/connection.ts'
+import { createImageRegistry } from '../adapters/registry/client.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
 import { createOperatorMetrics } from '../adapters/system/operator-metrics.ts'
@@ -102,6 +109,15 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
       concurrency: config.workers,
     })
     log.write({ component: 'helm', version: helm.version })
+    const imported = await importRepositories(config.helm.repositoryFiles, log)
+    const fetcher = createFetcher(process.env)
+    const registry = createImageRegistry({
+      insecureHosts: config.helm.insecureHosts,
+      maxBodyBytes: maxPackedBytes,
+      environment: process.env,
+      clock,
+      log,
+    })
     const mirrors = await createMirrors({ git: config.git, folder, environment: process.env })
     const operator = startOperator(
       config,
@@ -109,29 +125,31 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
         cluster,
         helm,
         storage: createHelmStorage(cluster),
-        openCharts: (readSecret) => ({
-          git: createGitCharts({
-            openMirror: mirrors.open,
-            async readCredentials(ref) {
-              const data = await readSecret(ref)
-              return mirrors.readCredentials(data, `${ref.namespace}/${ref.name}`)
-            },
-            defaultRef: config.git.defaultRef,
-            folder,
-            vendor: async () => {},
-          }),
-          repository: {
-            async head() {
-              throw new FluxError('CHART_UNAVAILABLE', { what: 'chart repositories come next' })
-            },
-            prepare: () => Promise.reject(new Error()),
-            readFile: () => Promise.reject(new Error()),
-            close: async () => {},
-          },
-        }),
-        async fetchValues() {
-          throw new FluxError('HELM_VALUES_MISSING', { what: 'no values from URLs' })
+        openCharts(readSecret) {
+          const repository = createRepositoryCharts({
+            fetcher,
+            registry,
+            readCredentials: async (ref) => readRepositoryCredentials(await readSecret(ref)),
+            imported,
+            folder: join(folder, 'packages'),
+          })
+          return {
+            git: createGitCharts({
+              openMirror: mirrors.open,
+              async readCredentials(ref) {
+                const data = await readSecret(ref)
+                return mirrors.readCredentials(data, `${ref.namespace}/${ref.name}`)
+              },
+              defaultRef: config.git.defaultRef,
+              folder,
+              async vendor(chart, root, stop) {
+                if (config.updateDependencies) await vendorDependencies(chart, root, repository, stop)
+              },
+            }),
+            repository,
+          }
         },
+        fetchValues: createValuesFetcher(fetcher),
         metrics,
         clock,
         log,
@@ -142,7 +160,7 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     log.write({ addr: config.listen, port: await server.listen(config.listen) })
     await operator.ended
     await server.close()
-    await mirrors.close()
+    await Promise.all([mirrors.close(), registry.close()])
   } finally {
     await cluster.close()
     await rm(folder, { recursive: true, force: true })

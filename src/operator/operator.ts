@@ -1,6 +1,6 @@
 import { FluxError } from '../core/errors.ts'
 import type { GitChart, ObjectRef, RepositoryChart } from '../core/helm/chart.ts'
-import { finalizer, type HelmRelease } from '../core/helm/resource.ts'
+import { finalizer, type HelmRelease, readHelmRelease } from '../core/helm/resource.ts'
 import type { Route } from '../http/route.ts'
 import { textBody } from '../http/route.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -19,7 +19,7 @@ import { createReconciler } from './reconcile.ts'
 import { createSourceReader, type SourceReader } from './sources.ts'
 import { createStatusWriter } from './status.ts'
 import { failureFields } from './tell.ts'
-import { createView, helmReleaseType, objectKeyOf, type View } from './view.ts'
+import { createView, objectKeyOf, releaseTypes, type View } from './view.ts'
 
 /**
  * The Helm operator, put together: a view of the cluster, a queue of releases, a pass over each, and mirrors that are
@@ -69,6 +69,7 @@ export function startOperator(config: Config, parts: OperatorParts, signal: Abor
   const view: View = createView({
     cluster,
     namespace: config.namespace,
+    older: config.older,
     onRelease(key, now, before) {
       metrics.setReleaseCount(view.releases.size)
       // what only the status says is our own doing
@@ -216,14 +217,20 @@ export async function removeFinalizers(
   namespace: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const { items } = await cluster.list(helmReleaseType, { signal, ...(namespace !== '' && { namespace }) })
   let removed = 0
-  for (const item of items) {
-    const metadata = item['metadata'] as { name: string; namespace: string; finalizers?: string[] }
-    if (!metadata.finalizers?.includes(finalizer)) continue
-    const finalizers = metadata.finalizers.filter((name) => name !== finalizer)
-    await cluster.patch(objectKeyOf(metadata), { metadata: { finalizers } }, signal)
-    removed++
+  for (const type of Object.values(releaseTypes)) {
+    const list = await cluster
+      .list(type, { signal, ...(namespace !== '' && { namespace }) })
+      .catch((thrown: unknown) => {
+        if (thrown instanceof FluxError && thrown.kind !== 'server') return { items: [] } // not served
+        throw thrown
+      })
+    for (const release of list.items.flatMap((item) => readHelmRelease(item) ?? [])) {
+      if (!release.finalizers.includes(finalizer)) continue
+      const finalizers = release.finalizers.filter((name) => name !== finalizer)
+      await cluster.patch(objectKeyOf(release), { metadata: { finalizers } }, signal)
+      removed++
+    }
   }
   return removed
 }

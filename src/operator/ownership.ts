@@ -1,8 +1,8 @@
 import { ownerMark } from '../core/helm/digest.ts'
 import { type ManifestObject, readManifestObjects } from '../core/helm/manifest-objects.ts'
+import { antecedentKey, antecedentOf } from '../core/helm/older.ts'
 import type { HelmRelease } from '../core/helm/resource.ts'
 import type { Revision } from '../core/helm/revision.ts'
-import { valueAt } from '../core/json.ts'
 import type { Cluster, ObjectKey } from '../ports/cluster.ts'
 import type { HelmStorage } from '../ports/helm.ts'
 import type { Log } from '../ports/log.ts'
@@ -32,8 +32,6 @@ export interface OwnershipOptions {
   seesAll: boolean
 }
 
-const antecedent = 'helm.fluxcd.io/antecedent'
-const oldAntecedent = 'flux.weave.works/antecedent'
 const atOnce = 8
 
 export function createOwnership({ cluster, storage, view, seesAll }: OwnershipOptions, log: Log): Ownership {
@@ -65,9 +63,9 @@ export function createOwnership({ cluster, storage, view, seesAll }: OwnershipOp
       for (const object of readManifestObjects(content?.manifest ?? '')) {
         const key = await keyFor(object, release, signal)
         const live = key && (await cluster.get(key, signal))
-        const annotations = live && valueAt(live, 'metadata', 'annotations')
-        const value = valueAt(annotations, antecedent) ?? valueAt(annotations, oldAntecedent)
-        if (typeof value !== 'string' || value === '') continue
+        const value = antecedentOf(live)
+        if (value === '') continue
+        // one that was migrated keeps its releases
         const ours = [release.id, `${release.namespace}:fluxhelmrelease/${release.name}`]
         return ours.includes(value) ? undefined : value
       }
@@ -82,7 +80,8 @@ export function createOwnership({ cluster, storage, view, seesAll }: OwnershipOp
         try {
           const key = await keyFor(object, release, signal)
           if (!key) return
-          await cluster.patch(key, { metadata: { annotations: { [antecedent]: release.id } } }, signal)
+          const annotations = { [antecedentKey(release.shape)]: release.id }
+          await cluster.patch(key, { metadata: { annotations } }, signal)
         } catch (thrown) {
           if (signal.aborted) throw thrown
           failures++

@@ -233,7 +233,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     }
 
     const wrote = JSON.stringify(chart)
-    const fresh = memory.chart !== '' && memory.chart !== wrote
+    // mirrors are fetched by a loop of their own; ranges of versions are asked for each time
+    const fresh = chart.kind === 'repository' || (memory.chart !== '' && memory.chart !== wrote)
     memory.chart = wrote
     try {
       head = await charts.head(chart, { fresh, signal })

@@ -6,6 +6,7 @@ import {
   type Phase,
   type PhaseDetails,
 } from '../core/helm/conditions.ts'
+import { olderStatus } from '../core/helm/older.ts'
 import type { HelmRelease } from '../core/helm/resource.ts'
 import type { JsonValue } from '../core/json.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -58,7 +59,7 @@ export function createStatusWriter({
     const before = of(release)
     written.set(release.uid, next)
     metrics.setConditions(release, next.conditions)
-    const patch = difference(formatStatus(before), formatStatus(next))
+    const patch = difference(format(release, before), format(release, next))
     if (patch === undefined) return
     try {
       const object = await cluster.patch(
@@ -94,6 +95,12 @@ export function createStatusWriter({
       written.delete(uid)
     },
   }
+}
+
+/** In the words of the resource's own generation. */
+function format({ shape }: HelmRelease, status: HelmReleaseStatus): Readonly<Record<string, JsonValue>> {
+  if (shape === 'v1') return formatStatus(status)
+  return formatStatus({ ...status, releaseStatus: olderStatus(status.releaseStatus) })
 }
 
 /** The members of a patch that say something new; `undefined` where none does. */

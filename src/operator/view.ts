@@ -1,12 +1,13 @@
 import type { ObjectRef } from '../core/helm/chart.ts'
 import { ownerMark } from '../core/helm/digest.ts'
+import { type ChartsRepository, modernize, type ReleaseShape } from '../core/helm/older.ts'
 import { type HelmRelease, helmReleaseKind, readHelmRelease } from '../core/helm/resource.ts'
 import { newestRevisionFirst, type Revision, readRevision } from '../core/helm/revision.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Cluster, ObjectKey, ResourceType } from '../ports/cluster.ts'
 import type { Log } from '../ports/log.ts'
-import { followObjects } from '../runtime/follow.ts'
+import { type Following, followObjects } from '../runtime/follow.ts'
 import { failureFields } from './tell.ts'
 
 /**
@@ -15,7 +16,7 @@ import { failureFields } from './tell.ts'
  */
 
 export interface View {
-  /** by `namespace/name` */
+  /** by `keyOf` */
   readonly releases: ReadonlyMap<string, HelmRelease>
   /** the HelmRelease that `ownerMark` of its ID stands for */
   ownerOf(mark: string): HelmRelease | undefined
@@ -36,6 +37,8 @@ export interface ViewOptions {
   cluster: Cluster
   /** empty: all */
   namespace: string
+  /** older kinds too, with the repository of their charts */
+  older: ChartsRepository | undefined
   onRelease(key: string, now: HelmRelease, before: HelmRelease | undefined): void
   onReleaseGone(key: string, last: HelmRelease): void
   /** the newest revision of a release has another number or status */
@@ -45,13 +48,30 @@ export interface ViewOptions {
   signal: AbortSignal
 }
 
-export const helmReleaseType: ResourceType = {
-  group: 'helm.fluxcd.io',
-  version: 'v1',
-  kind: helmReleaseKind,
-  plural: 'helmreleases',
-  namespaced: true,
-  verbs: [],
+const namespaced = { namespaced: true, verbs: [] }
+/** The kinds of HelmReleases, today's and the older ones. */
+export const releaseTypes: Readonly<Record<ReleaseShape, ResourceType>> = {
+  v1: {
+    group: 'helm.fluxcd.io',
+    version: 'v1',
+    kind: helmReleaseKind,
+    plural: 'helmreleases',
+    ...namespaced,
+  },
+  v1beta1: {
+    group: 'flux.weave.works',
+    version: 'v1beta1',
+    kind: helmReleaseKind,
+    plural: 'helmreleases',
+    ...namespaced,
+  },
+  v1alpha2: {
+    group: 'helm.integrations.flux.weave.works',
+    version: 'v1alpha2',
+    kind: 'FluxHelmRelease',
+    plural: 'fluxhelmreleases',
+    ...namespaced,
+  },
 }
 
 const secretType: ResourceType = {
@@ -63,23 +83,25 @@ const secretType: ResourceType = {
   verbs: [],
 }
 
-export function keyOf({ namespace, name }: ObjectRef): string {
-  return `${namespace}/${name}`
+/** `namespace/name`, with the generation before it where it is an older one. */
+export function keyOf({ namespace, name, shape = 'v1' }: ObjectRef & { shape?: ReleaseShape }): string {
+  return `${shape === 'v1' ? '' : `${shape}:`}${namespace}/${name}`
 }
 
-export function objectKeyOf({ namespace, name }: ObjectRef): ObjectKey {
-  return { type: helmReleaseType, namespace, name }
+export function objectKeyOf({ namespace, name, shape }: ObjectRef & { shape: ReleaseShape }): ObjectKey {
+  return { type: releaseTypes[shape], namespace, name }
 }
 
 export function createView(options: ViewOptions): View {
-  const { cluster, namespace, onRelease, onReleaseGone, onRevision, clock, signal } = options
+  const { cluster, namespace, older, onRelease, onReleaseGone, onRevision, clock, signal } = options
   const log = options.log.with({ component: 'view' })
   const releases = new Map<string, HelmRelease>()
   const owners = new Map<string, string>()
   const stored = new Map<string, readonly Revision[]>()
 
+  const read = (object: JsonObject) => readHelmRelease(older ? modernize(object, older) : object)
   const take = (object: JsonObject): HelmRelease | undefined => {
-    const release = readHelmRelease(object)
+    const release = read(object)
     if (!release) return undefined
     const key = keyOf(release)
     const before = releases.get(key)
@@ -91,7 +113,7 @@ export function createView(options: ViewOptions): View {
     return release
   }
   const changed = (object: JsonObject) => {
-    const key = keyOf(readHelmRelease(object) ?? { namespace: '', name: '' })
+    const key = keyOf(read(object) ?? { namespace: '', name: '' })
     const before = releases.get(key)
     const now = take(object)
     if (now && now !== before) onRelease(key, now, before)
@@ -122,30 +144,45 @@ export function createView(options: ViewOptions): View {
   }
 
   const scope = namespace === '' ? {} : { namespace }
-  const following = [
-    followObjects({
+  const followReleases = (shape: ReleaseShape): Following => {
+    let refuse = () => {}
+    const refused = new Promise<void>((resolve) => {
+      // a cluster may not have the older kinds: nothing waits for them
+      refuse = shape === 'v1' ? () => {} : resolve
+    })
+    const following = followObjects({
       cluster,
-      type: helmReleaseType,
+      type: releaseTypes[shape],
       ...scope,
       onList(objects) {
         const listed = new Set<string>()
         for (const object of objects) {
-          const release = readHelmRelease(object)
+          const release = read(object)
           if (release) listed.add(keyOf(release))
           changed(object)
         }
-        for (const key of [...releases.keys()]) if (!listed.has(key)) gone(key)
+        for (const [key, release] of [...releases]) {
+          if (release.shape === shape && !listed.has(key)) gone(key)
+        }
       },
       onChange: changed,
       onGone(object) {
-        const release = readHelmRelease(object)
+        const release = read(object)
         if (release) gone(keyOf(release))
       },
-      onError: (thrown) =>
-        log.write({ warning: 'HelmReleases cannot be followed', ...failureFields(thrown) }),
+      onError(thrown) {
+        const { kind, group, version } = releaseTypes[shape]
+        log.write({ warning: `${kind} ${group}/${version} cannot be followed`, ...failureFields(thrown) })
+        refuse()
+      },
       clock,
       signal,
-    }),
+    })
+    return { ...following, listed: Promise.race([following.listed, refused]) }
+  }
+  const following = [
+    followReleases('v1'),
+    ...(older ? [followReleases('v1beta1'), followReleases('v1alpha2')] : []),
     followObjects({
       cluster,
       type: secretType,

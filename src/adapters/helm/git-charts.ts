@@ -25,8 +25,8 @@ export interface GitChartsOptions {
   defaultRef: string
   /** where charts are written out */
   folder: string
-  /** Fetch the dependencies that a chart names into its `charts/`. */
-  vendor(chartFolder: string, signal?: AbortSignal): Promise<void>
+  /** Fetch the dependencies that a chart names into its `charts/`; `file://` stays below the root. */
+  vendor(chartFolder: string, root: string, signal?: AbortSignal): Promise<void>
 }
 
 export interface GitCredentials {
@@ -181,7 +181,7 @@ export function createGitCharts(options: GitChartsOptions): GitCharts {
           const bytes = await repository.mirror.readBlob(file.hash, maxChartFileBytes)
           await writeFile(target, bytes, { mode: file.executable ? 0o755 : 0o644 })
         }
-        if (!source.skipDependencies) await vendor(join(root, path), signal)
+        if (!source.skipDependencies) await vendor(join(root, path), root, signal)
         return { path: join(root, path), release }
       } catch (error) {
         await release()

@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../json.
 import { type ResourceId, resourceIdOf } from '../resource/id.ts'
 import type { ChartSource, ObjectRef } from './chart.ts'
 import { type HelmReleaseStatus, readStatus } from './conditions.ts'
+import { type ReleaseShape, shapeOf } from './older.ts'
 import { defaultReleaseName } from './release-name.ts'
 
 /**
@@ -23,6 +24,7 @@ export interface HelmRelease {
   id: ResourceId
   apiVersion: string
   kind: string
+  shape: ReleaseShape
   namespace: string
   name: string
   uid: string
@@ -111,6 +113,7 @@ export function readHelmRelease(object: JsonObject): HelmRelease | undefined {
     id: resourceIdOf(namespace, kind, name),
     apiVersion: textAt(object, 'apiVersion') || helmReleaseVersion,
     kind,
+    shape: shapeOf(textAt(object, 'apiVersion')),
     namespace,
     name,
     uid: textAt(metadata, 'uid'),
