@@ -1,8 +1,14 @@
 import type { Client } from '../client.ts'
+import { createCronJobs } from './cron-jobs.ts'
+import { createDaemonSets } from './daemon-sets.ts'
 import { createDeployments } from './deployments.ts'
 import { Host } from './host.ts'
+import { createJobs } from './jobs.ts'
 import { announceNode, createKubelet } from './kubelet.ts'
 import { createReplicaSets, createReplicationControllers } from './replica-sets.ts'
+import { createEndpointsCleaner, createServices } from './services.ts'
+import { createStatefulSets } from './stateful-sets.ts'
+import { createClaims, createDisruptionBudgets, createVolumes, expireEvents } from './upkeep.ts'
 
 /**
  * What makes things happen in the embedded cluster: the controllers of Kubernetes as far as a rollout, a chart or a
@@ -35,8 +41,23 @@ export function startControllers(
     createReplicaSets(host),
     createReplicationControllers(host),
     createDeployments(host),
+    createStatefulSets(host),
+    createDaemonSets(host),
+    createJobs(host),
+    createCronJobs(host),
+    createServices(host),
+    createEndpointsCleaner(host),
+    createDisruptionBudgets(host),
+    createClaims(host),
+    createVolumes(host),
   ])
-  return { close: () => host.close() }
+  const endExpiry = expireEvents(host)
+  return {
+    close() {
+      endExpiry()
+      host.close()
+    },
+  }
 }
 
 function throwLater(error: unknown): void {

@@ -282,7 +282,14 @@ export function controllerOf(object: KubeObject): JsonObject | undefined {
   return listAt(object, 'metadata.ownerReferences').find((owner) => owner['controller'] === true)
 }
 
-const indexed = ['pods', 'replicasets.apps', 'controllerrevisions.apps', 'jobs.batch', 'services']
+const indexed = [
+  'controllerrevisions.apps',
+  'endpointslices.discovery.k8s.io',
+  'jobs.batch',
+  'pods',
+  'replicasets.apps',
+  'services',
+]
 
 /**
  * Names of objects by their owner, and of pods by their labels: what a list of everything would be too slow for.
