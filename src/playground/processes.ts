@@ -69,7 +69,10 @@ export async function claimFolder(path: string): Promise<Folder> {
 }
 
 function guardFolder(path: string): Folder {
-  const guard = startGuard(folderGuard, [path], { stdio: ['pipe', 'ignore', 'ignore'] })
+  const guard = startGuard(folderGuard, [path], {
+    env: closedEnvironment(tmpdir()),
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
   return {
     path,
     async remove() {

@@ -4,7 +4,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { controlPlaneAssets } from '../../src/playground/kube/control-plane.ts'
 
 /** The built `fluxctl demo`, started as a stranger would, and what it leaves behind. `npm test` builds it. */
 
@@ -30,15 +29,13 @@ export function startDemo(
 ): Demo {
   const folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
   const words = [process.execPath, 'bin/fluxctl.cjs', 'demo', ...args]
-  const [file = '', ...rest] = terminal ? ['script', '-qec', words.join(' '), '/dev/null'] : words
-  const assets = controlPlaneAssets()
+  const [file = '', ...rest] = terminal ? ['script', '-qec', `exec ${words.join(' ')}`, '/dev/null'] : words
   const child = spawn(file, rest, {
     env: {
       HOME: '/nonexistent',
       PATH: process.env['PATH'],
       TMPDIR: folder,
       TERM: 'xterm',
-      ...(assets && { KUBEBUILDER_ASSETS: assets }),
       ...env,
     },
     stdio: [terminal ? 'pipe' : 'ignore', 'pipe', 'pipe'],

@@ -1,12 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { inlineOrFile } from '../../adapters/kube/credentials.ts'
 import { type KubeconfigEntry, readKubeconfig, textIn } from '../../adapters/kube/kubeconfig.ts'
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { type JsonValue, valueAt } from '../../core/json.ts'
-import { type ControlPlane, type RawReply, startControlPlane } from '../kube/control-plane.ts'
-import { closedEnvironment } from '../processes.ts'
+import type { RawReply } from '../kube/control-plane.ts'
+import { startKubeApi } from '../kube-api/api.ts'
 
 /** The Kubernetes API of a world: the playground's own, or a real one that somebody names. */
 export interface TourCluster {
@@ -40,26 +40,28 @@ const systemNamespaces = new Set([
 const workloadPaths = ['deployments', 'statefulsets', 'daemonsets'].map((name) => `/apis/apps/v1/${name}`)
 
 export interface OwnClusterOptions {
-  /** home of its programs */
-  home: string
+  /** where to write the kubeconfig that everybody in the world uses */
   kubeconfig: string
+  /** where port-forwards to fluxd's pod lead */
+  fluxdSocket: string
   signal: AbortSignal
 }
 
-export async function startOwnCluster({ home, kubeconfig, signal }: OwnClusterOptions): Promise<TourCluster> {
-  const plane: ControlPlane = await startControlPlane({
+export async function startOwnCluster(options: OwnClusterOptions): Promise<TourCluster> {
+  const { kubeconfig, fluxdSocket, signal } = options
+  const api = await startKubeApi({
     controllers: true,
-    env: closedEnvironment(home),
+    portForwards: [{ namespace: 'flux', port: 3030, targetSocket: fluxdSocket }],
     signal,
   })
-  await writeFile(kubeconfig, await readFile(plane.kubeconfig), { mode: 0o600, flag: 'wx' })
+  await copyFile(api.kubeconfig, kubeconfig)
   return {
-    server: plane.server,
+    server: api.server,
     kubeconfig,
-    forwards: false,
+    forwards: true,
     runsPods: true,
-    request: plane.request,
-    close: plane.close,
+    request: api.request,
+    close: api.close,
   }
 }
 

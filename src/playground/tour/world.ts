@@ -67,7 +67,7 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
     const folder = state === undefined ? await createFolder('fluxctl-demo-') : await claim(state)
     closers.push(() => folder.remove())
     const path = (...names: string[]) => join(folder.path, ...names)
-    const homes = { fluxd: path('fluxd'), person: path('person'), cluster: path('cluster') }
+    const homes = { fluxd: path('fluxd'), person: path('person') }
     for (const home of Object.values(homes)) await mkdir(join(home, '.ssh'), { recursive: true })
 
     const front = await startFront({
@@ -110,7 +110,7 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
 
     const kubeconfig = path('kubeconfig')
     const cluster = await (options.kubeconfig === undefined
-      ? startOwnCluster({ home: homes.cluster, kubeconfig, signal })
+      ? startOwnCluster({ kubeconfig, fluxdSocket: front.socket, signal })
       : openGivenCluster(options.kubeconfig, kubeconfig))
     closers.push(() => cluster.close())
 

@@ -1,127 +1,62 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, expect, test as plainTest } from 'vitest'
-import { controlPlaneAssets } from '../../support/control-plane.ts'
+import { spawnSync } from 'node:child_process'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ControlPlane, planeSkipReason, startControlPlane } from '../../support/control-plane.ts'
+import { expectNothingLeft, startDemo } from '../../support/demo.ts'
 
-/** The built programs (`npm test` builds them), started as a stranger would. */
-const test = plainTest.skipIf(controlPlaneAssets() === undefined)
+/** `fluxctl demo --kubeconfig`: an API server that somebody names in the place of the playground's. */
 
-/** What would lead a child out of its world, if it saw it. */
-const misleading = {
-  HOME: '/nonexistent',
-  KUBECONFIG: '/nonexistent/kubeconfig',
-  KUBERNETES_SERVICE_HOST: 'production.example.com',
-  FLUX_URL: 'http://production.example.com/api/flux',
-  FLUX_FORWARD_NAMESPACE: 'production',
-  FLUX_SERVICE_TOKEN: 'a-token-of-the-user',
-  GIT_DIR: '/nonexistent/repository',
-  GIT_SSH_COMMAND: 'false',
-  GIT_CONFIG_COUNT: '1',
-  GIT_CONFIG_KEY_0: 'url.http://production.example.com/.insteadOf',
-  GIT_CONFIG_VALUE_0: 'http://',
-  HELM_KUBECONTEXT: 'production',
-  http_proxy: 'http://production.example.com',
-}
-
-interface Demo {
-  child: ChildProcess
-  /** where it may leave things behind */
-  folder: string
-  /** Wait until it has said this. */
-  said(text: string): Promise<void>
-  ended(): Promise<{ code: number | null; stdout: string; stderr: string }>
-}
-
-const folders: string[] = []
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
-})
-
-function startDemo(): Demo {
-  const folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
-  folders.push(folder)
-  const child = spawn(process.execPath, ['bin/fluxctl.cjs', 'demo'], {
-    env: {
-      ...misleading,
-      PATH: process.env['PATH'],
-      KUBEBUILDER_ASSETS: controlPlaneAssets(),
-      TMPDIR: folder,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
+if (planeSkipReason !== undefined) test.skip(planeSkipReason)
+else {
+  let plane: ControlPlane
+  beforeAll(async () => {
+    plane = await startControlPlane({ controllers: true })
   })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    stdout += chunk
-  })
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    stderr += chunk
-  })
-  const closed = once(child, 'close')
-  return {
-    child,
-    folder,
-    said: (text) => expect.poll(() => stdout, { timeout: 60_000 }).toContain(text),
-    async ended() {
-      await closed
-      return { code: child.exitCode, stdout, stderr }
-    },
+  afterAll(() => plane.close())
+
+  const namespaces = async () => {
+    const { body } = await plane.request('GET', '/api/v1/namespaces')
+    return (body as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name)
   }
-}
-
-/** Processes whose environment names a folder, as that of everything in a demo does. */
-function processesOf(folder: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder)
-      } catch {
-        return false // it ended, or is another user's
-      }
+  const refusal = () => {
+    const args = ['bin/fluxctl.cjs', 'demo', `--kubeconfig=${plane.kubeconfig}`]
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+      env: { PATH: process.env['PATH'], HOME: '/nonexistent' },
+      encoding: 'utf8',
     })
-}
+    expect({ status, stdout: stdout.replace(/^\n1\/13 .*\n.*\n\n/, '') }).toEqual({ status: 1, stdout: '' })
+    return stderr
+  }
 
-async function expectNothingLeft({ folder }: Demo): Promise<void> {
-  const left = () => [...processesOf(folder), ...readdirSync(folder)]
-  await expect.poll(left, { timeout: 10_000 }).toEqual([])
-}
+  test('the story comes out well on it, and it is empty again afterwards', async () => {
+    const before = await namespaces()
+    await using demo = startDemo([`--kubeconfig=${plane.kubeconfig}`])
 
-test('comes out well beside another one that is killed, and neither leaves anything behind', async () => {
-  const demo = startDemo()
-  const other = startDemo()
+    const { code, stdout, stderr } = await demo.ended()
 
-  await other.said('5/11')
-  expect(processesOf(other.folder).length).toBeGreaterThan(5)
-  other.child.kill('SIGKILL')
-  const { code, stdout, stderr } = await demo.ended()
-
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  expect(stdout).toContain('All 11 steps came out as told')
-  expect(stdout).toMatch(/^-.*podinfo:3\.1\.0 {2}# kept in step with the cluster\n\+.*podinfo:3\.1\.5 /m)
-  expect(stdout, 'in a pipe there are no colours').not.toContain('\x1b')
-  expect(stdout).not.toContain('production')
-  await expectNothingLeft(demo)
-  await expectNothingLeft(other)
-}, 180_000)
-
-test.each([
-  { when: 'while its world starts', said: '1/11' },
-  { when: 'in the midst of its story', said: '5/11' },
-])(
-  'leaves nothing behind when it is interrupted $when',
-  async ({ said }) => {
-    const demo = startDemo()
-
-    await demo.said(said)
-    demo.child.kill('SIGINT')
-    const { code, stderr } = await demo.ended()
-
-    expect({ code, stderr }).toEqual({ code: 130, stderr: '' })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain(`is ready at ${plane.server}`)
+    expect(stdout).toContain('✓ two pods run podinfo 3.1.7 and are ready')
     await expectNothingLeft(demo)
-  },
-  120_000,
-)
+    await expect.poll(namespaces, { timeout: 30_000 }).toEqual(before)
+  }, 120_000)
+
+  test('one that is in use is left alone', async () => {
+    const deployment = {
+      metadata: { name: 'web' },
+      spec: {
+        selector: { matchLabels: { app: 'web' } },
+        template: {
+          metadata: { labels: { app: 'web' } },
+          spec: { containers: [{ name: 'web', image: 'web' }] },
+        },
+      },
+    }
+
+    await plane.request('POST', '/apis/apps/v1/namespaces/default/deployments', deployment)
+    expect(refusal()).toContain(`${plane.server} is in use: it has workloads in the namespace default`)
+    await plane.request('POST', '/api/v1/namespaces', { metadata: { name: 'shop' } })
+    expect(refusal()).toContain(`${plane.server} is in use: it has the namespaces shop`)
+
+    expect(await namespaces()).not.toContain('flux')
+  })
+}
