@@ -109,7 +109,7 @@ function readTypes(texts: Readonly<Record<string, string>>): Map<string, Schema>
 }
 
 function typeOf(text: string, found: ReadonlyMap<string, Schema>): Schema {
-  if (text.startsWith('[]')) return { type: 'list', values: typeOf(text.slice(2), found), list: 'atomic' }
+  if (text.startsWith('[]')) return { type: 'list', values: typeOf(text.slice(2), found) }
   if (text.startsWith('{}')) return { type: 'map', values: typeOf(text.slice(2), found) }
   const [, word = '', , choices] = /^([^(]*)(\((.*)\))?$/.exec(text) ?? []
   const schema = found.get(namePrefix + word) ?? scalars[word]
@@ -156,7 +156,8 @@ function attributesOf(words: readonly string[], type: string): Partial<Schema> {
       attributes.list = 'map'
       attributes.keys = value.split(':')
     } else if (name === 'atomic') {
-      if (!type.startsWith('[]')) attributes.atomic = true
+      if (type.startsWith('[]')) attributes.list = 'atomic'
+      else attributes.atomic = true
     } else if (name === 'default') {
       const written = JSON.parse(value) as JsonValue
       if (isZero(written)) attributes.zero ??= 'written'
