@@ -11,7 +11,6 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { messageOf } from '../../core/errors.ts'
 import type { AuditLog } from './audit.ts'
 import { StatusError } from './model.ts'
 import {
@@ -20,11 +19,17 @@ import {
   refuseExec,
   refuseUpgrade,
 } from './port-forward/port-forward.ts'
-import { type ApiRequest, type Handlers, handlePath, handleResource, type Reply } from './rest/handle.ts'
+import {
+  type ApiRequest,
+  failure,
+  type Handlers,
+  handlePath,
+  handleResource,
+  type Reply,
+} from './rest/handle.ts'
 import { getObject } from './rest/objects.ts'
 import { type ResourceRequest, readRequest, type User } from './rest/request.ts'
-import { methodNotAllowed, statusOf, unknownResource } from './rest/status.ts'
-import { jsonOf } from './rest/text.ts'
+import { methodNotAllowed, unknownResource } from './rest/status.ts'
 
 /**
  * The door: HTTPS on loopback, HTTP/2 and HTTP/1.1. It lets in whoever names this host and shows a credential, and
@@ -234,17 +239,6 @@ async function readBody(request: Http2ServerRequest): Promise<Buffer> {
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
-}
-
-/** A refusal as a reply; what is no refusal is a bug, and is said to be one. */
-function failure(error: unknown): Reply {
-  if (error instanceof StatusError) return { status: error.code, body: jsonOf(statusOf(error)) }
-  process.emitWarning(
-    error instanceof Error ? (error.stack ?? error.message) : String(error),
-    'KubeApiWarning',
-  )
-  const status = new StatusError(500, 'InternalError', `Internal error occurred: ${messageOf(error)}`)
-  return { status: 500, body: jsonOf(statusOf(status)) }
 }
 
 /** @returns the status that was sent */

@@ -56,7 +56,6 @@ function readBy(type: string, bytes: Buffer, resource: Resource): Decoded {
       try {
         return { value: decodeProtobuf(bytes), duplicates: [] }
       } catch (error) {
-        if (error instanceof StatusError) throw error
         throw unrecognized(messageOf(error))
       }
     default:
@@ -85,7 +84,11 @@ function ofKind(value: JsonObject, resource: Resource, bytes: Buffer): JsonObjec
         },
       ])
     if (saidKind !== kind) throw wrong('kind', saidKind, kind)
-    if (saidVersion !== apiVersion) throw wrong('apiVersion', saidVersion, apiVersion)
+    if (saidVersion !== apiVersion) {
+      throw badRequest(
+        `the API version in the data (${String(saidVersion)}) does not match the expected API version (${apiVersion})`,
+      )
+    }
     return value
   }
   // a typed one may leave them out; `readFields` refuses others
@@ -162,6 +165,6 @@ export function patchTypeOf(
 function excerptOf(bytes: Buffer): string {
   if (bytes.length === 0) return ' (<empty>)'
   const text = bytes.toString('utf8')
-  if (/^\s*[{[]/.test(text)) return ` (${text.length > 24 ? `${text.slice(0, 24)} ...` : text})`
+  if (/^\s*[{[]/.test(text)) return ` (${text.length > 30 ? `${text.slice(0, 30)} ...` : text})`
   return ` (${bytes.subarray(0, 12).toString('hex')}${bytes.length > 12 ? ' ...' : ''})`
 }

@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../../..
 import type { KubeObject, ObjectMeta, Resource } from '../model.ts'
 import { resourcesOf } from '../schema/crd.ts'
 import type { Change } from '../store.ts'
+import { isSame } from './equal.ts'
 import { deleteObject, patchObject } from './objects.ts'
 import { collectionName } from './status.ts'
 import { timestamp, type World } from './world.ts'
@@ -24,15 +25,18 @@ export function prepareDefinition(
 ): KubeObject {
   if (collectionName(resource) !== definitions) return definition
   const status = isJsonObject(definition['status']) ? definition['status'] : {}
+  const stored = versionsOf(definition).find((version) => valueAt(version, 'storage') === true)
+  const storage = stored === undefined ? [] : [valueAt(stored, 'name') ?? '']
   if (live === undefined) {
-    const stored = versionsOf(definition).find((version) => valueAt(version, 'storage') === true)
-    const storedVersions = stored === undefined ? [] : [valueAt(stored, 'name') ?? '']
-    return {
-      ...definition,
-      status: { conditions: null, acceptedNames: { plural: '', kind: '' }, storedVersions },
-    }
+    const acceptedNames = { plural: '', kind: '' }
+    return { ...definition, status: { conditions: null, acceptedNames, storedVersions: storage } }
   }
-  if (definition.metadata['deletionTimestamp'] === undefined) return definition
+  if (definition.metadata['deletionTimestamp'] === undefined) {
+    const known = listAt(status['storedVersions'])
+    const added = storage.filter((version) => !known.includes(version))
+    if (added.length === 0) return definition
+    return { ...definition, status: { ...status, storedVersions: [...known, ...added] } }
+  }
   if (live.metadata['deletionTimestamp'] !== undefined) return definition
   const terminating = {
     type: 'Terminating',
@@ -92,13 +96,7 @@ function accept(world: World, definition: KubeObject): boolean {
   const established = conditions.some(
     (condition) => valueAt(condition, 'type') === 'Established' && valueAt(condition, 'status') === 'True',
   )
-  const storage = valueAt(
-    versionsOf(definition).find((version) => valueAt(version, 'storage') === true),
-    'name',
-  )
-  const storedVersions = listAt(valueAt(definition, 'status', 'storedVersions'))
-  const isNew = storage !== undefined && !storedVersions.includes(storage)
-  if (established && !isNew && JSON.stringify(accepted) === JSON.stringify(names)) return true
+  if (established && isSame(accepted, names)) return true
   const lastTransitionTime = timestamp(world.now())
   const type = world.resources.preferred(definitions)
   if (type === undefined) return false
@@ -122,7 +120,6 @@ function accept(world: World, definition: KubeObject): boolean {
           },
         ],
     acceptedNames: names,
-    storedVersions: isNew ? [...storedVersions, storage] : storedVersions,
   }
   patchObject(world, type, '', definition.metadata.name, 'merge', { status }, writer, {
     subresource: 'status',

@@ -1,6 +1,7 @@
+import { messageOf } from '../../../core/errors.ts'
 import { isJsonObject, type JsonObject, valueAt } from '../../../core/json.ts'
 import { normalForm } from '../../../core/manifest/normal-form.ts'
-import type { KubeObject, Resource, StatusError } from '../model.ts'
+import { type KubeObject, type Resource, StatusError } from '../model.ts'
 import { openApiV2, openApiV3, openApiV3Index } from '../schema/openapi.ts'
 import { kubernetesVersion } from '../schema/types.ts'
 import type { Access } from './access.ts'
@@ -22,7 +23,7 @@ import { presentList, presentObject, readView } from './present.ts'
 import type { ResourceRequest, User } from './request.ts'
 import { answerReview, requestToken } from './reviews.ts'
 import { applyScale, patchScale, readScale, scaleResource, updateScale } from './scale.ts'
-import { badRequest, invalid, methodNotAllowed, unknownResource } from './status.ts'
+import { badRequest, invalid, methodNotAllowed, statusOf, unknownResource } from './status.ts'
 import { jsonOf, textOf } from './text.ts'
 import { type Stream, watchObjects } from './watch.ts'
 import type { World, Writer } from './world.ts'
@@ -70,11 +71,27 @@ export async function handleResource(
     if (!isGroup) return pageNotFound()
     throw unknownResource()
   }
+  if (!resource.namespaced && asked.namespace !== '' && resource.plural !== 'namespaces') {
+    if (resource.custom) return pageNotFound()
+    throw unknownResource()
+  }
   const warnings = new Set(deprecations(resource))
   const reply = await (asked.subresource === ''
     ? handleObject(handlers, request, asked, resource, warnings)
-    : handleSubresource(handlers, request, asked, resource, warnings))
+    : handleSubresource(handlers, request, asked, resource, warnings)
+  ).catch(failure)
   return warnings.size === 0 || verb === 'watch' ? reply : { ...reply, warnings: [...warnings] }
+}
+
+/** A refusal as a reply; what is no refusal is a bug, and is said to be one. */
+export function failure(error: unknown): Reply {
+  if (error instanceof StatusError) return { status: error.code, body: jsonOf(statusOf(error)) }
+  process.emitWarning(
+    error instanceof Error ? (error.stack ?? error.message) : String(error),
+    'KubeApiWarning',
+  )
+  const status = new StatusError(500, 'InternalError', `Internal error occurred: ${messageOf(error)}`)
+  return { status: 500, body: jsonOf(statusOf(status)) }
 }
 
 async function handleObject(
@@ -495,7 +512,8 @@ export function handlePath(handlers: Handlers, { method, path, query, header }: 
     )
   }
   if (plain === '/openapi/v3') {
-    return json(openApiIndex(handlers))
+    // the real server forgets to say that it is JSON
+    return { status: 200, contentType: 'text/plain; charset=utf-8', body: jsonOf(openApiIndex(handlers)) }
   }
   if (plain.startsWith('/openapi/v3/')) {
     const groupVersion = plain.slice('/openapi/v3/'.length)

@@ -64,7 +64,9 @@ export function presentObject(view: View, resource: Resource, object: KubeObject
 /** A list. @throws StatusError 406 */
 export function presentList(view: View, resource: Resource, { objects, metadata }: Page): string {
   if (view.as === 'object') {
-    const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOf(resource)}","metadata":${jsonOf(metadata)},"items":[`
+    // lists without types say even that there is no more
+    const told = resource.custom ? { continue: '', ...metadata } : metadata
+    const head = `{"kind":"${resource.kind}List","apiVersion":"${apiVersionOf(resource)}","metadata":${jsonOf(told)},"items":[`
     return `${head}${objects.map(resource.custom ? textOf : itemTextOf).join(',')}]}`
   }
   if (view.as === 'table') return jsonOf(tableOf(view, resource, objects, metadata))
