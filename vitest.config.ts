@@ -10,7 +10,7 @@ const unit = [
   'test/cli/**',
   'test/docs/**',
 ]
-/** Tests that need `KUBEBUILDER_ASSETS`: a real kube-apiserver with etcd. */
+/** Tests on an API server: once on the embedded one, once on a real one, which needs `KUBEBUILDER_ASSETS`. */
 const cluster = ['test/cluster/**', 'test/contract/kube-api/**']
 
 /** Real neighbours race with us on a machine of two cores. A test that needed a second try is told as such. */
@@ -43,20 +43,25 @@ export default defineConfig({
           maxWorkers: availableParallelism(),
         },
       },
-      {
-        test: {
-          name: 'real',
-          sequence: { groupOrder: 2 },
-          include: cluster.map((folder) => `${folder}/*.test.ts`),
-          pool: 'forks',
-          retry: neighbourRetries,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          maxWorkers: 2,
-          provide: { planeKind: 'real' },
-          globalSetup: ['test/support/control-plane-for-run.ts'],
-        },
-      },
+      ...(['playground', 'real'] as const).map(clusterProject),
     ],
   },
 })
+
+/** The two differ in nothing but the API server that their tests get. */
+function clusterProject(planeKind: 'playground' | 'real', index: number) {
+  return {
+    test: {
+      name: planeKind,
+      sequence: { groupOrder: 2 + index },
+      include: cluster.map((folder) => `${folder}/*.test.ts`),
+      pool: 'forks' as const,
+      retry: neighbourRetries,
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      maxWorkers: 2,
+      provide: { planeKind },
+      globalSetup: ['test/support/control-plane-for-run.ts'],
+    },
+  }
+}

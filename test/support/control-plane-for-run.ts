@@ -14,8 +14,8 @@ import {
  * Vitest calls the default export once for each project with API servers. Its tests take `test` from `cluster-test.ts`.
  */
 
-/** The real kube-apiserver. */
-export type PlaneKind = 'real'
+/** The embedded API server of `src/playground/kube-api`, or the real kube-apiserver. */
+export type PlaneKind = 'playground' | 'real'
 
 export interface SharedControlPlane extends ControlPlaneAccess {
   /** where on 127.0.0.1 a port-forward to port 3030 of any pod in the namespace `flux` leads */
@@ -36,8 +36,10 @@ export function skipReasonFor(kind: PlaneKind): string | undefined {
   return missing ? 'KUBEBUILDER_ASSETS is not set: tests with a real kube-apiserver are skipped' : undefined
 }
 
-export function startPlane(_kind: PlaneKind, options?: ControlPlaneOptions): Promise<ControlPlane> {
-  return startControlPlane(options)
+export async function startPlane(kind: PlaneKind, options?: ControlPlaneOptions): Promise<ControlPlane> {
+  if (kind === 'real') return startControlPlane(options)
+  const { startKubeApi } = await import('../../src/playground/kube-api/api.ts')
+  return startKubeApi(options)
 }
 
 export default async function startForRun(project: TestProject): Promise<(() => Promise<void>) | undefined> {
