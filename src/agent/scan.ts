@@ -75,12 +75,14 @@ const roundMs = 60_000
 /** a list younger than this is not asked for again in a round */
 const freshMs = 55_000
 const listWorkers = 4
+/** how long news for automation wait for more of it, at most */
+const newsMs = 5_000
 export function createScanner(options: ScannerOptions): Scanner {
   const { registry, store, catalog, clock, signal } = options
   const log = options.log.with({ component: 'warmer' })
   const hosts = createHostLines({ clock, log })
   const repositories = createRepositoryScan({ ...options, hosts, log })
-  const scans = new Map<string, Promise<void>>()
+  const scans = new Map<string, Promise<boolean>>()
   const notified = new Set<string>()
   let asked = false
   let ring = () => {}
@@ -125,24 +127,32 @@ export function createScanner(options: ScannerOptions): Scanner {
     )
   }
 
-  /** List the tags, and know what automation needs of them. */
-  const scan = async (repo: ScannedRepository, depth: Depth | undefined): Promise<void> => {
+  /** something that automation has not been told of */
+  let news = false
+  let toldAtMs = Number.NEGATIVE_INFINITY
+  const tellNews = () => {
+    news = false
+    toldAtMs = clock.monotonicMs()
+    options.onNews()
+  }
+
+  /** List the tags, and know what automation needs of them. @returns whether it may have news for automation */
+  const scan = async (repo: ScannedRepository): Promise<boolean> => {
     const added = await repositories.list(repo)
     wrongTags.set(repo.name, tagProblems(store, repo.name))
     countProblems()
     const tags = repositories.tags(repo.name)
     const first = repositories.needed(repo.name, tagsForAutomation(tags, repo.containers))
     const fetched = await fetch(repo, first)
-    if (added || fetched) options.onNews()
-    if (depth !== undefined) await fetchFirst(repo, depth)
+    return added || fetched
   }
 
   /** One scan of a repository at a time. One that runs already may have listed before what is asked for was there. */
-  const scanAnew = (repo: ScannedRepository, depth?: Depth): Promise<void> => {
-    const before = scans.get(repo.name) ?? Promise.resolve()
-    const started: Promise<void> = before
+  const scanAnew = (repo: ScannedRepository): Promise<boolean> => {
+    const before: Promise<unknown> = scans.get(repo.name) ?? Promise.resolve()
+    const started: Promise<boolean> = before
       .catch(() => {})
-      .then(() => scan(repo, depth))
+      .then(() => scan(repo))
       .finally(() => {
         if (scans.get(repo.name) === started) scans.delete(repo.name)
       })
@@ -157,9 +167,13 @@ export function createScanner(options: ScannerOptions): Scanner {
   /** Work off the line of one host: lists first, then a few images of one repository after the other. */
   const work = async (line: HostLine): Promise<void> => {
     while (!signal.aborted) {
-      const repo = takeFirst(line.urgent) ?? takeFirst(line.due)
+      const urgent = takeFirst(line.urgent)
+      const repo = urgent ?? takeFirst(line.due)
       if (repo) {
-        await scanAnew(repo)
+        news = (await scanAnew(repo)) || news
+        // what is found together is released together; but nobody waits for a long line
+        const isDue = urgent || line.due.size === 0 || clock.monotonicMs() - toldAtMs >= newsMs
+        if (news && isDue) tellNews()
         line.background.set(repo.name, repo)
         continue
       }
@@ -262,11 +276,11 @@ export function createScanner(options: ScannerOptions): Scanner {
     async look(wanted, { again, depth, signal: limit }) {
       const repos = await reposOf(wanted)
       const all = Promise.all(
-        repos.map((repo) =>
-          again || store.getRepository(repo.name)?.listedAtMs === undefined
-            ? scanAnew(repo, depth)
-            : fetchFirst(repo, depth),
-        ),
+        repos.map(async (repo) => {
+          const isNew = store.getRepository(repo.name)?.listedAtMs === undefined
+          if ((again || isNew) && (await scanAnew(repo))) tellNews()
+          await fetchFirst(repo, depth)
+        }),
       )
       all.catch(() => {}) // it may end after nobody waits any more
       if (!limit) return void (await all)

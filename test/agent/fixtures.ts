@@ -265,8 +265,9 @@ function ended(status: JsonValue): JsonValue | undefined {
 export async function pollFor<T>(
   find: () => Promise<T | undefined> | T | undefined,
   what: string,
+  limitMs = 25_000,
 ): Promise<T> {
-  const deadline = Date.now() + 25_000
+  const deadline = Date.now() + limitMs
   for (;;) {
     const found = await find()
     if (found !== undefined) return found

@@ -6,6 +6,13 @@ export function sortImages(images: readonly ImageInfo[], pattern: TagPattern): I
   return images.toSorted(pattern.compare)
 }
 
+/** The first of them in that order, without putting all in order. */
+export function bestImage(images: readonly ImageInfo[], pattern: TagPattern): ImageInfo | undefined {
+  let best = images[0]
+  for (const image of images) if (best && pattern.compare(image, best) < 0) best = image
+  return best
+}
+
 /** The images that a pattern lets through, the best first: the first is the one to run. */
 export function filterImages(images: readonly ImageInfo[], pattern: TagPattern): ImageInfo[] {
   return sortImages(

@@ -4,7 +4,7 @@ import { isCandidate } from '../policy/choose.ts'
 import type { TagPattern } from '../policy/pattern.ts'
 import { isSet, type Policies, patternFor } from '../policy/policy.ts'
 import type { ResourceId } from '../resource/id.ts'
-import { chooseImage, hasMetadata, imagesLike, type KnownImages, retarget } from './images.ts'
+import { chooseImage, hasMetadata, type KnownImages, respellAll, retarget } from './images.ts'
 import { orderIds } from './result.ts'
 import { readableContainers, type WorkloadsToUpdate } from './select.ts'
 import type { AutomatedChange } from './spec.ts'
@@ -118,9 +118,10 @@ interface Situation {
 
 function decide({ current, pattern, known, state }: Situation): Verdict {
   if (pattern.fault !== undefined) return hold('PATTERN_INVALID', `${pattern.text}: ${pattern.fault}`)
-  if (!known(current)) return hold('LISTING_MISSING', 'the tags of this repository are not known')
+  const found = known(current)
+  if (!found) return hold('LISTING_MISSING', 'the tags of this repository are not known')
 
-  const images = imagesLike(known, current)
+  const images = respellAll(found, current)
   const choice = chooseImage(images, pattern)
   if (choice.kind === 'none')
     return { outcome: 'none', code: 'NO_MATCH', reason: `no tag matches ${pattern.text}` }

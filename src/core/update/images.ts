@@ -1,6 +1,6 @@
 import type { ImageInfo } from '../image/info.ts'
 import { canonicalName, type ImageRef } from '../image/ref.ts'
-import { isCandidate, sortImages } from '../policy/choose.ts'
+import { bestImage, isCandidate } from '../policy/choose.ts'
 import type { TagPattern } from '../policy/pattern.ts'
 
 /**
@@ -24,7 +24,7 @@ export function chooseImage(images: readonly ImageInfo[], pattern: TagPattern): 
   const candidates = images.filter(({ ref }) => isCandidate(ref.tag ?? '', pattern))
   const unknown = pattern.needsTimestamps ? candidates.find((image) => !hasMetadata(image)) : undefined
   if (unknown) return { kind: 'unknown', image: unknown }
-  const [image] = sortImages(candidates, pattern)
+  const image = bestImage(candidates, pattern)
   return image ? { kind: 'best', image } : { kind: 'none' }
 }
 
@@ -34,8 +34,16 @@ export function hasMetadata({ digest, imageId, createdAt, lastFetchedAt }: Image
 }
 
 /** The images of a container's repository, written with the name that the container uses. */
-export function imagesLike(known: KnownImages, like: ImageRef): ImageInfo[] {
-  return (known(like) ?? []).map((image) => ({ ...image, ref: respell(like, image.ref.tag) }))
+export function imagesLike(known: KnownImages, like: ImageRef): readonly ImageInfo[] {
+  return respellAll(known(like) ?? [], like)
+}
+
+/** The same, of images that are known already. Most are written so. */
+export function respellAll(images: readonly ImageInfo[], like: ImageRef): readonly ImageInfo[] {
+  const isSpelled = ({ ref: { registry, repository, digest } }: ImageInfo) =>
+    registry === like.registry && repository === like.repository && digest === undefined
+  if (images.every(isSpelled)) return images
+  return images.map((image) => ({ ...image, ref: respell(like, image.ref.tag) }))
 }
 
 /**
