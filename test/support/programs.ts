@@ -106,6 +106,11 @@ export function fluxdToTheEnd(options: ProgramOptions): Promise<ProgramRun> {
   return start('src/agent/main.ts', options).ended
 }
 
+/** Run the Helm operator to an end that it comes to by itself. */
+export function helmOperatorToTheEnd(options: ProgramOptions): Promise<ProgramRun> {
+  return start('src/operator/main.ts', options).ended
+}
+
 /** Run fluxctl to its end. */
 export function fluxctl(
   args: readonly string[],

@@ -47,7 +47,7 @@ export interface HelmWorldOptions {
 }
 
 const group = '/apis/helm.fluxcd.io/v1'
-const charts = 'test/fixtures/helm-demo/charts'
+const charts = 'examples/gitops-helm/charts'
 
 /** The files of the demo's charts. */
 export function demoCharts(): Record<string, string> {
