@@ -1,5 +1,6 @@
 // Asks a real kube-apiserver (KUBEBUILDER_ASSETS) what it serves and writes src/playground/kube-api/schema/types.json:
-// every resource, and every type as one line per field. With --check it compares instead, and fails on a difference.
+// every resource, and every type as one line per field. `npx biome check --write` lays it out. With --check it compares
+// instead, and fails on a difference.
 // What OpenAPI leaves out stands in kube-types-go.json, read off the types of k8s.io/api: which optional scalars are
 // pointers, so that a zero is kept; which lists and structs are written even when they are absent, and which zeroes are
 // dropped though OpenAPI calls them defaults.
@@ -20,9 +21,9 @@ const scalars = {
 
 const controlPlane = await startControlPlane()
 try {
-  const text = print(await readTypes())
-  if (!process.argv.includes('--check')) await writeFile(target, text)
-  else if (text !== (await readFile(target, 'utf8'))) {
+  const text = JSON.stringify(await readTypes(), null, 2)
+  if (!process.argv.includes('--check')) await writeFile(target, `${text}\n`)
+  else if (text !== JSON.stringify(JSON.parse(await readFile(target, 'utf8')), null, 2)) {
     console.error('types.json is not what the API server serves: run node scripts/kube-types.mjs')
     process.exitCode = 1
   }
@@ -46,7 +47,9 @@ async function readTypes() {
     }
   }
   const { gitVersion } = await get('/version')
-  return { version: gitVersion, resources: await readResources(kinds), types }
+  const sorted = [...types].sort(([a], [b]) => (a < b ? -1 : 1))
+  const texts = sorted.map(([name, lines]) => [name, lines.join('\n')])
+  return { version: gitVersion, resources: await readResources(kinds), types: Object.fromEntries(texts) }
 }
 
 async function readResources(kinds) {
@@ -100,7 +103,7 @@ function fieldLines(name, schema) {
     if (pointers.includes(field)) words.push('pointer')
     if (written.includes(field)) words.push('written')
     if (property.enum) words.push(`enum:${listOf(property.enum)}`)
-    if (property['x-kubernetes-map-type'] === 'atomic') words.push('atomic')
+    if (property['x-kubernetes-map-type']) words.push(property['x-kubernetes-map-type'])
     const list = property['x-kubernetes-list-type']
     if (list) words.push([list, ...(property['x-kubernetes-list-map-keys'] ?? [])].join(':'))
     const strategy = property['x-kubernetes-patch-strategy']
@@ -142,20 +145,6 @@ function isScalar(name) {
 
 function short(name) {
   return name.replace(/^io\.k8s\./, '')
-}
-
-function print({ version, resources, types }) {
-  const rows = resources.map((resource) => `    ${JSON.stringify(resource)}`)
-  const lines = [...types.entries()]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, fields]) => `    ${JSON.stringify(name)}: ${JSON.stringify(fields.join('\n'))}`)
-  return [
-    '{',
-    `  "version": ${JSON.stringify(version)},`,
-    `  "resources": [\n${rows.join(',\n')}\n  ],`,
-    `  "types": {\n${lines.join(',\n')}\n  }`,
-    '}\n',
-  ].join('\n')
 }
 
 async function get(path, accept = 'application/json') {

@@ -4,6 +4,7 @@ import type { Cause } from '../rest/status.ts'
 import { invalidValue, notSupported, required } from './causes.ts'
 import { checkCustom, typeNamed } from './custom.ts'
 import { isDnsLabel1035, isDnsSubdomain, labelFault1035, subdomainFault } from './names.ts'
+import { wholeObject } from './types.ts'
 
 /**
  * Custom resources: what a CustomResourceDefinition has the server serve, and whether it may.
@@ -120,13 +121,11 @@ function shapeOf(
   const { properties, additionalProperties } = written
   if (isJsonObject(additionalProperties)) return { type: 'map', values: readSchema(additionalProperties) }
   if (additionalProperties === true && !preserves) return { type: 'map', values: { type: 'any' } }
-  const fields = isJsonObject(properties) ? properties : {}
-  return {
-    type,
-    fields: Object.fromEntries(
-      Object.entries(fields).map(([name, field]) => [name, readSchema(objectAt(field))]),
-    ),
-  }
+  const own = Object.fromEntries(
+    Object.entries(objectAt(properties)).map(([name, field]) => [name, readSchema(objectAt(field))]),
+  )
+  const whole = written['x-kubernetes-embedded-resource'] === true ? wholeObject({ type }).fields : {}
+  return { type, fields: { ...own, ...whole } }
 }
 
 /* ---- whether a definition may be ---- */

@@ -13,10 +13,10 @@ import { duplicate, invalidValue, notSupported, required, tooLong, tooMany, wron
 export function checkCustom(value: JsonValue, schema: Schema, path: string): Cause[] {
   if (value === null && schema.nullable) return []
   const named = (text: string) => `${path} in body ${text}`
-  const typeFault = typeFaultOf(value, schema, path)
+  const typeFault = typeFaultOf(value, schema)
   const causes: Cause[] =
     typeFault === undefined ? [] : [wrongType(path, typeFault.found, named(typeFault.text))]
-  if (typeFault !== undefined && schema.type === 'integer' && typeof value === 'number') {
+  if (schema.type === 'integer' && typeof value === 'number' && !isWithin(value, schema.format)) {
     const format = schema.format === undefined ? '(default format)' : `with format ${schema.format}`
     causes.push(unplaced(`Checked value must be of type integer ${format} in ${path}`))
   }
@@ -74,11 +74,7 @@ export function typeNamed(name: string): Schema['type'] {
     : 'any'
 }
 
-function typeFaultOf(
-  value: JsonValue,
-  schema: Schema,
-  _path: string,
-): { found: string; text: string } | undefined {
+function typeFaultOf(value: JsonValue, schema: Schema): { found: string; text: string } | undefined {
   const found = typeOf(value)
   const wrong = (wanted: string) => ({ found, text: `must be of type ${wanted}: "${found}"` })
   switch (schema.type) {
@@ -93,15 +89,19 @@ function typeFaultOf(
       return found === 'array' ? undefined : wrong('array')
     case 'number':
       return found === 'number' || found === 'integer' ? undefined : wrong('number')
-    case 'integer': {
+    case 'integer':
       if (found !== 'integer') return wrong('integer')
-      const limit = schema.format === 'int32' ? 2 ** 31 : 2 ** 63
-      const isWithin = Number(value) >= -limit && Number(value) < limit
-      return isWithin ? undefined : { found, text: `must be of type ${schema.format ?? 'int64'}: "${found}"` }
-    }
+      if (isWithin(Number(value), 'int64')) return undefined
+      return { found: 'float64', text: `must be of type ${schema.format ?? 'int64'}: "float64"` }
     default:
       return found === schema.type ? undefined : wrong(schema.type)
   }
+}
+
+/** Whether a number is one of a format of integers. */
+function isWithin(value: number, format: string | undefined): boolean {
+  const limit = format === 'int32' ? 2 ** 31 : 2 ** 63
+  return Number.isInteger(value) && value >= -limit && value < limit
 }
 
 function typeOf(value: JsonValue): string {

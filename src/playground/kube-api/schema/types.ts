@@ -158,7 +158,8 @@ function attributesOf(words: readonly string[], type: string): Partial<Schema> {
     } else if (name === 'atomic') {
       if (type.startsWith('[]')) attributes.list = 'atomic'
       else attributes.atomic = true
-    } else if (name === 'default') {
+    } else if (name === 'granular') attributes.atomic = false
+    else if (name === 'default') {
       const written = JSON.parse(value) as JsonValue
       if (isZero(written)) attributes.zero ??= 'written'
       else attributes.default = written
