@@ -23,6 +23,28 @@ export function valueAt(value: JsonValue | undefined, ...path: (string | number)
   return at
 }
 
+/** Sixteen digits and more may be beyond 2^53. A string is stepped over as a whole. */
+const longIntegers = /"(?:[^"\\]|\\.)*"|-?[1-9]\d{15,}(?![\d.eE])/g
+/** Marks an integer that travels as a string through the parser; nothing else holds this text. */
+const integerMark = `\u0000${Math.random()}:`
+
+/** Read JSON; integers beyond 2^53 come as `bigint`. @throws SyntaxError */
+export function parseJson(text: string): JsonValue {
+  if (!/\d{16}/.test(text)) return JSON.parse(text) as JsonValue
+  let marked = false
+  const plain = text.replace(longIntegers, (token) => {
+    if (token.startsWith('"') || Number.isSafeInteger(Number(token))) return token
+    marked = true
+    return JSON.stringify(integerMark + token)
+  })
+  if (!marked) return JSON.parse(text) as JsonValue
+  return JSON.parse(plain, (key, value: JsonValue) => {
+    if (key.startsWith(integerMark)) throw new SyntaxError('an integer stands where a key must be')
+    if (typeof value !== 'string' || !value.startsWith(integerMark)) return value
+    return BigInt(value.slice(integerMark.length))
+  }) as JsonValue
+}
+
 export interface JsonFormat {
   /** keys of every object in code point order, as Go prints maps */
   sortKeys?: boolean

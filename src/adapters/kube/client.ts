@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { FluxError, messageOf } from '../../core/errors.ts'
-import { formatJson, isJsonObject, type JsonObject, type JsonValue } from '../../core/json.ts'
+import { formatJson, isJsonObject, type JsonObject, type JsonValue, parseJson } from '../../core/json.ts'
 import type { KubeConnection } from './connection.ts'
 import type { Credential } from './credentials.ts'
 import { failureOf } from './failure.ts'
@@ -190,7 +190,7 @@ async function readText(reply: TransportReply): Promise<string> {
 function parseBody(text: string, contentType: string): JsonObject {
   if (contentType.startsWith('application/json')) {
     try {
-      const parsed: unknown = JSON.parse(text)
+      const parsed = parseJson(text)
       if (isJsonObject(parsed)) return parsed
     } catch {
       // taken as text

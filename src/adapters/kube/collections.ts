@@ -1,5 +1,5 @@
 import { FluxError, messageOf } from '../../core/errors.ts'
-import { isJsonObject, type JsonObject, valueAt } from '../../core/json.ts'
+import { isJsonObject, type JsonObject, parseJson, valueAt } from '../../core/json.ts'
 import type { ListOptions, ObjectList, ResourceType, WatchEvent, WatchOptions } from '../../ports/cluster.ts'
 import { type ApiClient, unreachable } from './client.ts'
 import { failureOf } from './failure.ts'
@@ -97,7 +97,7 @@ export async function* watchAll(
 function readEvent(client: ApiClient, type: ResourceType, line: string): WatchEvent | undefined {
   let event: unknown
   try {
-    event = JSON.parse(line)
+    event = parseJson(line)
   } catch (error) {
     throw new FluxError('CLUSTER_UNAVAILABLE', {
       what: `the Kubernetes API sent a watch event that can't be read: ${messageOf(error)}`,
