@@ -15,7 +15,7 @@ export interface Rollout {
 }
 
 export interface RolloutStatus {
-  /** `started`, `updating`, `ready`, `error`; of a HelmRelease its Helm release's own, such as `deployed` */
+  /** `started`, `updating`, `ready`, `error`; of a HelmRelease its Helm release's own, such as `deployed`, or `rolled-back` */
   status: string
   rollout: Rollout
 }
@@ -25,6 +25,7 @@ const noRollout: Rollout = { desired: 0, updated: 0, ready: 0, available: 0, out
 export function readRollout(kind: string, object: JsonObject): RolloutStatus {
   if (isHelmReleaseKind(kind)) {
     const status = valueAt(object, 'status', 'releaseStatus')
+    if (isRolledBack(object)) return { status: 'rolled-back', rollout: noRollout }
     return { status: typeof status === 'string' ? status : '', rollout: noRollout }
   }
   switch (kind.toLowerCase()) {
@@ -37,6 +38,15 @@ export function readRollout(kind: string, object: JsonObject): RolloutStatus {
     default:
       return { status: 'ready', rollout: noRollout }
   }
+}
+
+/** Git asks for more than runs: the last upgrade was undone, and Helm's own word would be `deployed`. */
+function isRolledBack(object: JsonObject): boolean {
+  const conditions = valueAt(object, 'status', 'conditions')
+  return (
+    Array.isArray(conditions) &&
+    conditions.some((one) => valueAt(one, 'type') === 'RolledBack' && valueAt(one, 'status') === 'True')
+  )
 }
 
 function readDeployment(object: JsonObject): RolloutStatus {

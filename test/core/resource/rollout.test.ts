@@ -114,6 +114,11 @@ test.each([
   { kind: 'CronJob', status: {}, expected: 'ready' },
   { kind: 'HelmRelease', status: { releaseStatus: 'deployed' }, expected: 'deployed' },
   { kind: 'HelmRelease', status: {}, expected: '' },
+  {
+    kind: 'HelmRelease',
+    status: { releaseStatus: 'deployed', conditions: [{ type: 'RolledBack', status: 'True' }] },
+    expected: 'rolled-back',
+  },
 ])('a $kind is "$expected" and has no rollout', ({ kind, status, expected }) => {
   const { status: found, rollout } = readRollout(kind, { status })
 
