@@ -278,7 +278,8 @@ async function write(
     })
     return status
   }
-  const text = body.endsWith('\n') || body === '' ? body : body === 'ok' ? body : `${body}\n`
+  // JSON ends with a line
+  const text = /^[{[]/.test(body) && !body.endsWith('\n') ? `${body}\n` : body
   let bytes: Uint8Array = Buffer.from(text)
   if (bytes.length > compressFrom && headerOf(request, 'accept-encoding')?.includes('gzip')) {
     bytes = await compress(bytes, { level: 1 })

@@ -505,6 +505,9 @@ export function handlePath(handlers: Handlers, { method, path, query, header }: 
       headers: { 'cache-control': 'public', vary: 'Accept' },
     })
   }
+  if (plain === '/openapi/v2' && !/application\/json|\*\/\*|^$/.test(header('accept') ?? '')) {
+    return { status: 200, contentType: openApiProtobuf, body: emptyOpenApi }
+  }
   if (plain === '/openapi/v2') {
     return tagged(
       resources.remember(plain, () => jsonOf(openApiV2(resources.all))),
@@ -536,6 +539,13 @@ export function handlePath(handlers: Handlers, { method, path, query, header }: 
     })
   return pageNotFound()
 }
+
+const openApiProtobuf = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+/**
+ * A document as protobuf that describes nothing: `swagger: 2.0` and `info`. Clients that still ask for it look there for
+ * kinds that they did not find in version 3.
+ */
+const emptyOpenApi = '\n\x032.0\x12\x0e\n\nKubernetes\x12\x00'
 
 function aggregatedVersion(accept: string): string | undefined {
   for (const range of accept.split(',')) {

@@ -506,9 +506,9 @@ function replace(
   checkMetadata(resource, live, next)
   const kept = keepSystemFields(live, next)
   const completed = subresource === undefined ? prepareUpdate(world, resource, live, kept) : kept
-  const counted = countGeneration(resource, live, completed)
+  // a scheduler may do what is forbidden to others, and nobody counts it
+  const counted = subresource === 'binding' ? completed : countGeneration(resource, live, completed)
   const prepared = prepareDefinition(resource, counted, live, now)
-  // a scheduler may do what is forbidden to others
   if (subresource !== 'binding') validate(resource, prepared, live)
   const place = placeOf(resource, live)
   if (hasEnded(resource, live, prepared)) {

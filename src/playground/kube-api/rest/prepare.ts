@@ -81,8 +81,27 @@ export function prepareUpdate(
   before: KubeObject,
   after: KubeObject,
 ): KubeObject {
-  if (collectionName(resource) === 'namespaces') return { ...after, spec: before['spec'] ?? {} }
-  return collectionName(resource) === 'services' ? keepAddresses(world, before, after) : after
+  switch (collectionName(resource)) {
+    case 'namespaces':
+      return { ...after, spec: before['spec'] ?? {} }
+    case 'services':
+      return keepAddresses(world, before, after)
+    case 'daemonsets.apps':
+      return countTemplate(before, after)
+    default:
+      return after
+  }
+}
+
+const templateGeneration = 'deprecated.daemonset.template.generation'
+
+/** DaemonSets still count their templates, though nobody reads it any more. */
+function countTemplate(before: KubeObject, after: KubeObject): KubeObject {
+  if (isSame(specOf(before)['template'], specOf(after)['template'])) return after
+  const count = Number(valueAt(before, 'metadata', 'annotations', templateGeneration) ?? 0) + 1
+  const own = after.metadata['annotations']
+  const annotations = { ...(isJsonObject(own) && own), [templateGeneration]: String(count) }
+  return { ...after, metadata: { ...after.metadata, annotations } }
 }
 
 function withFinalizer(object: KubeObject, finalizer: string): KubeObject {
