@@ -30,6 +30,9 @@ export interface Key {
 
 const sliceMs = 8
 const longestRetryMs = 10_000
+/** from then on events of one reason about one thing are told as one */
+const mostSimilar = 10
+const mostRemembered = 4096
 
 export class Host {
   readonly index: Index
@@ -41,6 +44,8 @@ export class Host {
   readonly #failures = new Map<string, number>()
   readonly #timers = new Map<string, NodeJS.Timeout>()
   readonly #recorded = new Map<string, { namespace: string; name: string; count: number }>()
+  /** what was said about one thing for one reason */
+  readonly #messages = new Map<string, Set<string>>()
   #unwatch: () => void = () => {}
   #scheduled = false
   #closed = false
@@ -128,17 +133,25 @@ export class Host {
     const namespace = String(involved.metadata['namespace'] ?? 'default')
     const client = this.as(component === 'kubelet' ? component : 'kube-controller-manager')
     const time = timestamp()
-    const known = `${String(uid)} ${reason} ${fieldPath ?? ''} ${message}`
+    const similar = `${String(uid)} ${component} ${type} ${reason}`
+    const messages = this.#messages.get(similar) ?? new Set<string>()
+    const isMany = !messages.has(message) && messages.size >= mostSimilar - 1
+    if (!isMany) this.#messages.set(similar, messages.add(message))
+    const said = isMany ? `(combined from similar events): ${message}` : message
+    const known = `${similar} ${isMany ? '' : `${fieldPath ?? ''} ${message}`}`
     const before = this.#recorded.get(known)
     if (before && client.get('events', before.namespace, before.name)) {
       before.count++
-      client.patch('events', before.namespace, before.name, { count: before.count, lastTimestamp: time })
+      const patch = { count: before.count, lastTimestamp: time, message: said }
+      client.patch('events', before.namespace, before.name, patch)
       return
     }
     const event = eventName(name)
     const source = { component, ...(host !== undefined && { host }) }
     this.#recorded.set(known, { namespace, name: event, count: 1 })
-    if (this.#recorded.size > 4096) this.#recorded.delete(this.#recorded.keys().next().value ?? '')
+    for (const memory of [this.#recorded, this.#messages]) {
+      if (memory.size > mostRemembered) memory.delete(memory.keys().next().value ?? '')
+    }
     this.#tryCreateEvent(client, namespace, {
       apiVersion: 'v1',
       kind: 'Event',
@@ -153,7 +166,7 @@ export class Host {
         ...(fieldPath !== undefined && { fieldPath }),
       },
       reason,
-      message,
+      message: said,
       source,
       firstTimestamp: time,
       lastTimestamp: time,

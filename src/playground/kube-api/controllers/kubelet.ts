@@ -217,7 +217,6 @@ function statusFor(pod: KubeObject, outcome: Outcome, address: string): JsonObje
       scheduled?.['status'] === 'True' ? scheduled : condition('PodScheduled', true),
     ],
     hostIP: '127.0.0.1',
-    hostIPs: [{ ip: '127.0.0.1' }],
     podIP: address,
     podIPs: [{ ip: address }],
     startTime: started,
@@ -269,7 +268,7 @@ function containerStatus(
     restartCount: Object.keys(lastState).length > 0 ? 1 : 0,
     image,
     imageID: '',
-    started: ready,
+    ...(!ready && { started: false }),
   }
 }
 

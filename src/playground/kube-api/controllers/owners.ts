@@ -120,17 +120,18 @@ export function availableInMs(pod: KubeObject, minReadySeconds: number): number 
   return Math.max(0, since + minReadySeconds * 1000 - Date.now())
 }
 
-const letters = 'bcdfghjklmnpqrstvwxz2456789'
+/** how Kubernetes writes the digits of a hash, so that no word comes of them */
+const digits = '456789bcdf'
 
 /**
- * A name for what a template says, of the letters that Kubernetes takes. Its own hash runs over Go's way to print
+ * A name for what a template says, in the form that Kubernetes gives it. Its own hash runs over Go's way to print
  * structs, so ours is another.
  */
 export function templateHash(template: JsonValue, collisions = 0): string {
   const digest = createHash('sha256')
     .update(`${canonical(template)}${collisions || ''}`)
     .digest()
-  return [...digest.subarray(0, 10)].map((byte) => letters[byte % letters.length]).join('')
+  return String(digest.readUInt32BE()).replace(/\d/g, (digit) => digits.charAt(Number(digit)))
 }
 
 const canonicalTexts = new WeakMap<object, string>()

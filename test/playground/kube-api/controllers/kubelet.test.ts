@@ -51,6 +51,7 @@ test.each([
   })
 
   expect(textAt(found, 'status.phase')).toBe(phase)
+  expect(found.metadata['generation']).toBe(1)
   expect(conditions(found)).toContain(`Ready=${ready}${ready === 'True' ? ' undefined' : ''}`)
 })
 

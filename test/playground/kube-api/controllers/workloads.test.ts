@@ -130,6 +130,9 @@ test('a DaemonSet puts a pod on the node, and a new one when its template change
     updatedNumberScheduled: 1,
   })
   expect(cluster.list('controllerrevisions.apps')).toHaveLength(2)
+  expect(cluster.get('daemonsets.apps', 'agent').metadata['annotations']).toEqual({
+    'deprecated.daemonset.template.generation': '2',
+  })
 })
 
 test('a DaemonSet waits for a node that fits', async () => {
