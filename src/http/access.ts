@@ -61,7 +61,8 @@ export function checkAccess(auth: ApiAuth, caller: Caller): FluxError | undefine
   return undefined
 }
 
-function isLoopback(address = ''): boolean {
+/** Whether an address is this machine's own. */
+export function isLoopback(address = ''): boolean {
   const plain = address.toLowerCase().replace(/^::ffff:/, '')
   return plain === '::1' || plain.startsWith('127.')
 }

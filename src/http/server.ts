@@ -1,9 +1,10 @@
+import type { Server, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { basePath, deprecatedPath } from '../api/paths.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
-import { type ApiAuth, checkAccess } from './access.ts'
+import { type ApiAuth, checkAccess, isLoopback } from './access.ts'
 import { asFluxError, problemReply, statusOf } from './problem.ts'
 import { type Reply, type Route, textBody } from './route.ts'
 
@@ -19,6 +20,8 @@ const maxBodyBytes = 1024 * 1024
 const maxHeaderBytes = 256 * 1024
 /** a client that has not sent its whole request by then is cut off */
 const requestTimeoutMs = 60_000
+/** connections from the network at a time, so that nobody there can use up what port-forwards need */
+const maxStrangers = 256
 
 export interface HttpServer {
   /**
@@ -131,10 +134,12 @@ function createApp(log: Log): FastifyInstance {
     requestTimeout: requestTimeoutMs,
     http: { maxHeaderSize: maxHeaderBytes },
     exposeHeadRoutes: false,
+    clientErrorHandler: answerUnreadable,
     frameworkErrors: (error, request, reply) => {
       send(reply, problemReply(translate(error), request.headers.accept))
     },
   })
+  boundConnections(app.server, maxStrangers)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_, body, done) => done(null, body))
   app.setErrorHandler((thrown, request, reply) => {
@@ -235,6 +240,31 @@ function mountMetrics(app: FastifyInstance, metrics: Pick<Metrics, 'expose'>): v
   app.get('/metrics', async (_, reply) => {
     const { contentType, text } = await metrics.expose()
     return reply.header('content-type', contentType).send(text)
+  })
+}
+
+/** What Go's own server says to what is no request, or has too much in its head. */
+function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const statuses: Record<string, string> = {
+    HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+    ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  }
+  const status = statuses[error.code ?? ''] ?? '400 Bad Request'
+  const type = 'Content-Type: text/plain; charset=utf-8'
+  socket.end(`HTTP/1.1 ${status}\r\n${type}\r\nConnection: close\r\n\r\n${status}`)
+}
+
+/** Turn away connections from elsewhere beyond a number; this machine's own, port-forwards, are always taken. */
+export function boundConnections(server: Server, max: number, isOurs = isLoopback): void {
+  let strangers = 0
+  server.on('connection', (socket: Socket) => {
+    if (isOurs(socket.localAddress)) return
+    if (strangers >= max) return void socket.destroy()
+    strangers += 1
+    socket.once('close', () => {
+      strangers -= 1
+    })
   })
 }
 

@@ -8,7 +8,12 @@ import { basePath, paths } from '../../src/api/paths.ts'
 import { FluxError } from '../../src/core/errors.ts'
 import type { ApiAuth } from '../../src/http/access.ts'
 import { accepted, noContent, ok, type Route } from '../../src/http/route.ts'
-import { createApiServer, createMetricsServer, parseListenAddress } from '../../src/http/server.ts'
+import {
+  boundConnections,
+  createApiServer,
+  createMetricsServer,
+  parseListenAddress,
+} from '../../src/http/server.ts'
 import type { Log, LogFields } from '../../src/ports/log.ts'
 
 interface Recording {
@@ -311,6 +316,49 @@ describe('failures', () => {
 
     expect(answer).toMatch(/^HTTP\/1.1 400 [\s\S]*"code":"API_BAD_REQUEST"/)
   })
+})
+
+test.each([
+  { what: 'no HTTP', sent: 'HELO mail\r\n\r\n', status: '400 Bad Request' },
+  {
+    what: 'a head above the bound',
+    sent: `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(300 * 1024)}\r\n\r\n`,
+    status: '431 Request Header Fields Too Large',
+  },
+])('$what is answered as Go does', async ({ sent, status }) => {
+  const { port } = await serve()
+
+  expect(await rawAnswer(port, sent)).toBe(
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${status}`,
+  )
+})
+
+test('connections from the network are bounded, those of this machine are not', async () => {
+  let isOurs = false
+  const server = http.createServer((_, reply) => reply.end('served'))
+  boundConnections(server, 2, () => isOurs)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as net.AddressInfo
+  const open = () => {
+    const socket = net.connect(port, '127.0.0.1').on('error', () => {})
+    socket.resume()
+    onTestFinished(() => void socket.destroy())
+    return { socket, ended: once(socket, 'close') }
+  }
+  onTestFinished(() => void server.close())
+  const first = open()
+  const second = open()
+  await Promise.all([first, second].map(({ socket }) => once(socket, 'connect')))
+
+  await open().ended
+  isOurs = true
+  const served = await fetch(`http://127.0.0.1:${port}`)
+  isOurs = false
+  first.socket.destroy()
+  await first.ended
+
+  expect(await served.text()).toBe('served')
+  expect(second.socket.destroyed).toBe(false)
 })
 
 test('a route learns that its client has hung up', async () => {
