@@ -135,7 +135,21 @@ export function createActor(options: ActorOptions): Actor {
     atMs: clock.now().getTime(),
   })
 
-  const upgradeOptions = (work: Work, chart: PreparedChart, newest: number): UpgradeOptions => {
+  const contentOf = (
+    { release }: Work,
+    revision: number | undefined,
+    signal: AbortSignal,
+  ): Promise<HelmReleaseContent | undefined> =>
+    revision === undefined
+      ? Promise.resolve(undefined)
+      : storage.read(release.targetNamespace, release.releaseName, revision, signal).catch(() => undefined) // helm will say what is wrong with it
+
+  const upgradeOptions = (
+    work: Work,
+    chart: PreparedChart,
+    newest: number,
+    content: HelmReleaseContent | undefined,
+  ): UpgradeOptions => {
     const { release, values } = work
     return {
       ...targetOf(release, release.timeoutMs),
@@ -148,6 +162,7 @@ export function createActor(options: ActorOptions): Actor {
       force: release.force,
       reuseValues: release.reuseValues,
       maxHistory: release.maxHistory,
+      serverSide: content?.serverSide ?? false,
     }
   }
 
@@ -173,11 +188,12 @@ export function createActor(options: ActorOptions): Actor {
   const rollBack = async (work: Work, revision: number, signal: AbortSignal): Promise<FluxError[]> => {
     const { release } = work
     const { rollback, maxHistory } = release
+    const serverSide = (await contentOf(work, revision, signal))?.serverSide ?? false
     await status.enter(release, 'RollingBack')
     try {
       await step(work, 'rollback', () =>
         helm.rollback(
-          { ...targetOf(release, rollback.timeoutMs), ...rollback, revision, maxHistory },
+          { ...targetOf(release, rollback.timeoutMs), ...rollback, revision, maxHistory, serverSide },
           signal,
         ),
       )
@@ -209,14 +225,15 @@ export function createActor(options: ActorOptions): Actor {
     const statusBefore = status.of(release)
     const newest = before[0]?.number ?? 0
     const chart = await work.prepare()
-    const changed = await changedValues(work, before[0], signal)
+    const content = await contentOf(work, before[0]?.number, signal)
+    const changed = content ? changedKeys(content.config, values.values) : []
     if (options.logDiffs && changed.length > 0) {
       work.log.write({ info: 'values differ', keys: changed, action: how.install ? 'install' : 'upgrade' })
     }
     const errors: FluxError[] = []
     await status.enter(release, how.install ? 'Installing' : 'Upgrading', { revision: head.revision })
     try {
-      const inputs = upgradeOptions(work, chart, newest)
+      const inputs = upgradeOptions(work, chart, newest, content)
       if (how.install) {
         await step(work, 'install', () => helm.install({ ...inputs, skipCrds: release.skipCrds }, signal))
       } else await step(work, 'upgrade', () => helm.upgrade(inputs, signal))
@@ -243,18 +260,6 @@ export function createActor(options: ActorOptions): Actor {
     return { acted: true, errors: errors.map((error) => hide(error, values.secrets)), attempt, changed }
   }
 
-  const changedValues = async (
-    { release, values }: Work,
-    newest: Revision | undefined,
-    signal: AbortSignal,
-  ): Promise<string[]> => {
-    if (!newest) return []
-    const content = await storage
-      .read(release.targetNamespace, release.releaseName, newest.number, signal)
-      .catch(() => undefined)
-    return content ? changedKeys(content.config, values.values) : []
-  }
-
   /** Whether a dry run finds the release as wanted. */
   const isAsWanted = async (
     work: Work,
@@ -264,10 +269,10 @@ export function createActor(options: ActorOptions): Actor {
   ): Promise<boolean> => {
     const { release } = work
     const chart = await work.prepare()
-    const wanted = await step(work, 'dry-run-compare', () =>
-      helm.dryRunUpgrade(upgradeOptions(work, chart, newest), signal),
-    )
     const stored = await storage.read(release.targetNamespace, release.releaseName, action.with, signal)
+    const wanted = await step(work, 'dry-run-compare', () =>
+      helm.dryRunUpgrade(upgradeOptions(work, chart, newest, stored), signal),
+    )
     return stored !== undefined && isSameContent(stored, wanted)
   }
 
@@ -324,7 +329,7 @@ export function createActor(options: ActorOptions): Actor {
               info: `going back to revision ${action.rollbackTo}: ${action.why}`,
               action: 'rollback',
             })
-            await step(work, 'rollback', () =>
+            await step(work, 'rollback', async () =>
               helm.rollback(
                 {
                   ...targetOf(release, release.timeoutMs),
@@ -333,6 +338,7 @@ export function createActor(options: ActorOptions): Actor {
                   wait: false,
                   revision: action.rollbackTo,
                   maxHistory: release.maxHistory,
+                  serverSide: (await contentOf(work, action.rollbackTo, signal))?.serverSide ?? false,
                 },
                 signal,
               ),

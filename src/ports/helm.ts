@@ -42,11 +42,13 @@ export interface UpgradeOptions extends ReleaseTarget, ReleaseInputs {
   reuseValues: boolean
   /** revisions that Helm keeps; 0: all */
   maxHistory: number
+  serverSide: boolean
 }
 
 export interface RollbackOptions extends ReleaseTarget {
   revision: number
   maxHistory: number
+  serverSide: boolean
   wait: boolean
   force: boolean
   recreatePods: boolean
@@ -67,6 +69,8 @@ export interface HelmReleaseContent {
   }
   /** the objects, as YAML, without hooks */
   manifest: string
+  /** made by server-side apply, as Helm 4 does: fields that somebody else took are then taken back */
+  serverSide: boolean
 }
 
 export interface Helm {

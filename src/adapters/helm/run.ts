@@ -53,8 +53,14 @@ const passedOn = [
 
 /** What Helm 3 and 4 say differently. */
 const dialects = {
-  3: { wait: ['--wait'], force: ['--force'], recreatePods: ['--recreate-pods'] },
-  4: { wait: ['--wait=watcher'], force: ['--force-replace', '--server-side=false'], recreatePods: [] },
+  3: { wait: ['--wait'], force: ['--force'], takeBack: [], recreatePods: ['--recreate-pods'] },
+  4: {
+    wait: ['--wait=watcher'],
+    force: ['--force-replace', '--server-side=false'],
+    // what a person or a controller changed would refuse every upgrade
+    takeBack: ['--force-conflicts'],
+    recreatePods: [],
+  },
 } as const
 
 const longestHistory = 1_000_000
@@ -147,13 +153,15 @@ export async function createHelm(options: HelmProgramOptions): Promise<Helm> {
     ...(wait ? dialect.wait : []),
     ...(disableOpenApiValidation ? ['--disable-openapi-validation'] : []),
   ]
+  const conflictFlags = ({ force, serverSide }: { force: boolean; serverSide: boolean }) =>
+    force ? dialect.force : serverSide ? dialect.takeBack : []
   const upgradeArgs = (options: UpgradeOptions): string[] => [
     'upgrade',
     ...targetFlags(options),
     ...inputFlags(options),
     options.reuseValues ? '--reuse-values' : '--reset-values',
     `--history-max=${historyOf(options)}`,
-    ...(options.force ? dialect.force : []),
+    ...conflictFlags(options),
     '--',
     options.name,
     options.chart,
@@ -172,6 +180,7 @@ export async function createHelm(options: HelmProgramOptions): Promise<Helm> {
           ...targetFlags(options),
           ...inputFlags(options),
           ...(skipCrds ? ['--skip-crds'] : []),
+          ...dialect.takeBack,
           '--',
           name,
           chart,
@@ -206,14 +215,14 @@ export async function createHelm(options: HelmProgramOptions): Promise<Helm> {
     },
 
     async rollback(options, signal) {
-      const { name, revision, wait, force, recreatePods, disableHooks } = options
+      const { name, revision, wait, recreatePods, disableHooks } = options
       await run({
         args: [
           'rollback',
           ...targetFlags(options),
           `--history-max=${historyOf(options)}`,
           ...(wait ? dialect.wait : []),
-          ...(force ? dialect.force : []),
+          ...conflictFlags(options),
           ...(recreatePods ? dialect.recreatePods : []),
           ...(disableHooks ? ['--no-hooks'] : []),
           '--',
@@ -287,6 +296,7 @@ export function readReleaseContent(value: JsonValue): HelmReleaseContent {
       }),
     },
     manifest: text('manifest'),
+    serverSide: text('apply_method') === 'ssa',
   }
 }
 
