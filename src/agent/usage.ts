@@ -1,30 +1,13 @@
-import { defaultOf, type Flag, formatDuration } from '../runtime/flags.ts'
+import { formatFlags } from '../runtime/flag-table.ts'
 import { flags } from './config.ts'
 
 /** What `fluxd --help` prints. */
 export function usage(): string {
-  const shown: readonly Flag[] = flags
-  const lines = shown
-    .filter(({ deprecated }) => !deprecated)
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .map((flag) => {
-      const head = `${flag.short ? `-${flag.short}, ` : '    '}--${flag.name}${flag.value ? ` ${flag.value}` : ''}`
-      return `  ${head.padEnd(44)} ${flag.summary}${shownDefault(flag)}`
-    })
-  return [
-    'fluxd keeps a cluster equal to a Git repository, and commits what fluxctl asks for.',
-    '',
-    'Usage:',
-    '  fluxd --git-url=URL [flags]',
-    '',
-    'Flags:',
-    ...lines,
-    '',
-  ].join('\n')
-}
+  return `fluxd keeps a cluster equal to a Git repository, and commits what fluxctl asks for.
 
-function shownDefault(flag: Flag): string {
-  const value = defaultOf(flag)
-  if (flag.default === undefined) return ''
-  return ` (default ${flag.type === 'duration' ? formatDuration(Number(value)) : String(value)})`
+Usage:
+  fluxd --git-url=URL [flags]
+
+Flags:
+${formatFlags(flags)}`
 }

@@ -18,7 +18,7 @@ const mayImport: Record<string, string[]> = {
   'agent/main.ts': ['version.ts', 'agent', 'adapters', 'http', 'runtime', 'ports', 'api', 'core'],
   operator: ['http', 'runtime', 'ports', 'api', 'core'],
   'operator/main.ts': ['version.ts', 'operator', 'adapters', 'http', 'runtime', 'ports', 'api', 'core'],
-  cli: ['runtime/flags.ts', 'ports', 'api', 'core'],
+  cli: ['runtime/flags.ts', 'runtime/flag-table.ts', 'ports', 'api', 'core'],
   'cli/main.ts': ['version.ts', 'cli', 'adapters', 'runtime', 'ports', 'api', 'core'],
   'cli/commands/demo.ts': ['cli', 'playground', 'core', 'ports', 'api'],
   playground: ['adapters/system', 'http', 'core', 'ports'],
