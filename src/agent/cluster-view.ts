@@ -16,6 +16,8 @@ const workloadTypes = [
   ['apps/v1', 'StatefulSet'],
   ['batch/v1', 'CronJob'],
   ['helm.fluxcd.io/v1', 'HelmRelease'],
+  ['flux.weave.works/v1beta1', 'HelmRelease'],
+  ['helm.integrations.flux.weave.works/v1alpha2', 'FluxHelmRelease'],
 ] as const
 
 /** A workload that runs, trimmed to what listings and releases need. */
@@ -132,7 +134,9 @@ function trimWorkload(object: JsonObject, live: LiveObject): LiveWorkload {
     live,
     workload: readWorkload(live.id, live.key.type.kind, object) ?? { id: live.id, containers: [] },
     ...readRollout(live.key.type.kind, object),
-    antecedent: readAntecedent(live.annotations['helm.fluxcd.io/antecedent']),
+    antecedent: readAntecedent(
+      live.annotations['helm.fluxcd.io/antecedent'] ?? live.annotations['flux.weave.works/antecedent'],
+    ),
     policies: readClusterPolicies({ ...live.annotations }),
     pull: {
       namespace: live.key.namespace ?? '',

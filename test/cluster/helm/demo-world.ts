@@ -52,6 +52,8 @@ const branch = 'master'
 export interface DemoOptions {
   version: (typeof helmVersions)[number]
   paths?: string
+  /** read the kinds of 2018 and 2019 too */
+  older?: boolean
   images?: Readonly<Record<string, string>>
   files?: Files
 }
@@ -59,6 +61,7 @@ export interface DemoOptions {
 export async function demoWorld({
   version,
   paths = 'namespaces,releases',
+  older = false,
   images = {},
   files = {},
 }: DemoOptions): Promise<DemoWorld> {
@@ -66,6 +69,7 @@ export async function demoWorld({
   if (program === undefined) throw new Error(`no helm ${version}`)
   const plane = await startControlPlane({ controllers: true })
   await serveHelmReleases(plane)
+  if (older) await serveHelmReleases(plane, 'older-helmreleases.yaml')
   const registry = await startRegistry({
     images: {
       'example/podinfo': {
@@ -143,6 +147,7 @@ export async function demoWorld({
           '--charts-sync-interval=2s',
           '--git-poll-interval=1s',
           '--workers=4',
+          ...(older ? ['--enable-older-kinds', `--git-url=${server.openUrl}`] : []),
         ],
         kubeconfig: plane.kubeconfig,
       })

@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type JsonObject, valueAt } from '../../../src/core/json.ts'
+import { chartRepository } from '../../../src/playground/charts/repository.ts'
 import { planeSkipReason } from '../../support/control-plane.ts'
 import { helm, helmVersions } from '../../support/neighbours.ts'
 import { eventually, helmOperatorToTheEnd } from '../../support/programs.ts'
 import { type DemoWorld, demoWorld } from './demo-world.ts'
+
+const storeObject = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: '{{ .Release.Name }}-store'}
+`
 
 /** The Helm half of the walk-through, each step after the one before. @see spec/demo-repo.md §7 */
 describe.each(helmVersions)('with helm %s', (version) => {
@@ -284,6 +290,76 @@ describe.each(helmVersions)('with helm %s', (version) => {
         )
       })
 
+      test('W20 secret values: failed without the Secret, released with it, and its content told to nobody', async () => {
+        const password = 'p4ss"word\\'
+        const auth = (text: string) => `apiVersion: v1
+kind: Secret
+metadata: {name: podinfo-auth, namespace: dev}
+data: {values.yaml: ${Buffer.from(text).toString('base64')}}
+`
+        const text = (await world.file('releases/dev/podinfo.yaml'))
+          .replaceAll('podinfo-dev', 'secretive')
+          .replace('spec:\n', 'spec:\n  valueFileSecrets: [{name: podinfo-auth}]\n')
+        await world.commit({ 'releases/dev/secretive.yaml': `${text}\n` }, 'Without its Secret')
+        await eventually(
+          async () => valueAt((await world.release('dev', 'secretive'))['status'], 'phase') === 'Failed',
+          'Failed',
+        )
+
+        const values = `backend: ${JSON.stringify(password)}\n`
+        await world.commit({ 'releases/dev/secret.yaml': auth(values) }, 'The Secret')
+        await world.untilRevision('dev', 'secretive', 1)
+
+        const used = JSON.parse(
+          await world.helm('get', 'values', 'secretive', '--namespace=dev', '-o', 'json'),
+        )
+        expect(used).toMatchObject({ backend: password })
+        const events = await world.get('/api/v1/namespaces/dev/events?limit=1000')
+        const told = [
+          world.operator.log.join('\n'),
+          world.agent.log.join('\n'),
+          JSON.stringify(events),
+        ].concat(JSON.stringify((await world.release('dev', 'secretive'))['status']))
+        const hidden = [password, JSON.stringify(password).slice(1, -1), btoa(password), btoa(values)]
+        for (const secret of hidden) expect(told.filter((text) => text.includes(secret))).toEqual([])
+      })
+
+      test('W21 dependency: fetched from its repository, and missed where nobody may fetch it', async () => {
+        const store = {
+          metadata: { name: 'store', version: '1.0.3' },
+          files: { 'templates/a.yaml': storeObject },
+        }
+        await using repository = await chartRepository({ charts: [store] })
+        const chart = (await world.file('charts/app-with-deps/Chart.yaml')).replace(
+          /https:.*/,
+          repository.url,
+        )
+        const release = (name: string, more = '') => `apiVersion: helm.fluxcd.io/v1
+kind: HelmRelease
+metadata: {name: ${name}, namespace: dev}
+spec:
+  releaseName: ${name}
+  chart: {git: 'git@github.com:ORG/gitops-helm', ref: master, path: charts/app-with-deps${more}}
+`
+        await world.commit(
+          {
+            'charts/app-with-deps/Chart.yaml': `${chart}\n`,
+            'releases/dev/whole.yaml': release('whole'),
+            'releases/dev/lacking.yaml': release('lacking', ', skipDepUpdate: true'),
+          },
+          'A chart with a dependency',
+        )
+
+        await world.untilRevision('dev', 'whole', 1)
+        expect(await world.get('/api/v1/namespaces/dev/configmaps/whole-store')).toBeDefined()
+        const isMissed = async () =>
+          JSON.stringify((await world.release('dev', 'lacking'))['status'] ?? '').includes(
+            'missing in charts/ directory: store',
+          )
+        await eventually(isMissed, 'the missing dependency')
+        expect(await world.history('dev', 'lacking')).toEqual([])
+      })
+
       test('W25 uninstall: releases outlive the operator, and a deletion does not hang for ever', async () => {
         await world.operator.end()
 
@@ -301,3 +377,61 @@ describe.each(helmVersions)('with helm %s', (version) => {
     },
   )
 })
+
+describe.skipIf(planeSkipReason !== undefined || helm('4.2') === undefined)(
+  'the walk in the words of 2018',
+  { retry: 0 },
+  () => {
+    let world: DemoWorld
+    beforeAll(async () => {
+      world = await demoWorld({ version: '4.2', paths: 'namespaces,v1alpha2', older: true })
+      await world.start()
+    })
+    afterAll(() => world?.[Symbol.asyncDispose]())
+
+    const releases = { dev: 'podinfo-dev', stg: 'podinfo-rc', prod: 'podinfo-prod' } as const
+    const until = (namespace: keyof typeof releases, count: number) =>
+      eventually(async () => {
+        const revisions = await world.history(namespace, releases[namespace])
+        return revisions.length === count && revisions.at(-1)?.startsWith('deployed')
+      }, `${count} revisions of ${releases[namespace]}`)
+
+    test('W1, W2: FluxHelmReleases become releases, whose objects name them', async () => {
+      await Promise.all([until('dev', 1), until('stg', 1), until('prod', 1)])
+
+      const service = () => world.get('/api/v1/namespaces/dev/services/podinfo-dev')
+      await expect
+        .poll(async () => valueAt(await service(), 'metadata', 'annotations', 'flux.weave.works/antecedent'))
+        .toBe('dev:fluxhelmrelease/podinfo-dev')
+    })
+
+    test('W3, W4, W7: each environment follows its images by one line', async () => {
+      let before = await world.head()
+      await world.push('dev-aaaa1111', '2024-02-01T00:00:00Z')
+      expect(await world.commitAfter(before)).toMatchObject({
+        files: ['v1alpha2/releases/dev/podinfo.yaml'],
+        lines: ['-      tag: dev-hdtwcel9', '+      tag: dev-aaaa1111'],
+      })
+      await until('dev', 2)
+
+      before = await world.head()
+      await world.push('stg-bbbb2222', '2024-02-02T00:00:00Z')
+      expect((await world.commitAfter(before)).files).toEqual(['v1alpha2/releases/stg/podinfo.yaml'])
+      await until('stg', 2)
+      expect(await world.history('prod', 'podinfo-prod')).toHaveLength(1)
+    })
+
+    test('W5, W6: a chart change reaches all, once', async () => {
+      const chart = (await world.file('charts/podinfo/Chart.yaml')).replace(
+        'version: 0.3.0',
+        'version: 0.3.1',
+      )
+      await world.commit({ 'charts/podinfo/Chart.yaml': `${chart}\n` }, 'The chart')
+      await Promise.all([until('dev', 3), until('stg', 3), until('prod', 2)])
+
+      await world.untilPasses(5)
+
+      await Promise.all([until('dev', 3), until('stg', 3), until('prod', 2)])
+    })
+  },
+)

@@ -26,7 +26,8 @@ export interface HelmWorld extends AsyncDisposable {
   history(release: string): Promise<string[]>
   object(path: string): Promise<JsonObject | undefined>
   events(name: string): Promise<string[]>
-  restart(signal?: NodeJS.Signals): Promise<void>
+  /** @param more arguments of the new one, over those so far */
+  restart(signal?: NodeJS.Signals, more?: readonly string[]): Promise<void>
   /** Run helm as a person would. */
   helm(...args: string[]): Promise<string>
 }
@@ -62,19 +63,21 @@ export function demoCharts(): Record<string, string> {
   )
 }
 
-/** Make sure that the API server knows HelmReleases. */
-export async function serveHelmReleases(plane: ControlPlaneAccess): Promise<void> {
-  const [crd] = (loadAll(readFileSync('deploy/crds/helmreleases.yaml', 'utf8')) as unknown[]).filter(
-    isJsonObject,
-  )
-  const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${valueAt(crd, 'metadata', 'name')}`
-  await request(plane, 'PATCH', `${path}?fieldManager=test&force=true`, crd, {
-    'content-type': 'application/apply-patch+yaml',
-  })
-  await eventually(
-    async () => (await request(plane, 'GET', `${group}/helmreleases`)).status === 200,
-    'HelmReleases',
-  )
+/** Make sure that the API server knows the kinds of a file of `deploy/crds`. */
+export async function serveHelmReleases(
+  plane: ControlPlaneAccess,
+  file = 'helmreleases.yaml',
+): Promise<void> {
+  const crds = (loadAll(readFileSync(`deploy/crds/${file}`, 'utf8')) as unknown[]).filter(isJsonObject)
+  for (const crd of crds) {
+    const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${valueAt(crd, 'metadata', 'name')}`
+    await request(plane, 'PATCH', `${path}?fieldManager=test&force=true`, crd, {
+      'content-type': 'application/apply-patch+yaml',
+    })
+    const version = valueAt(crd, 'spec', 'versions', 0, 'name')
+    const served = `/apis/${valueAt(crd, 'spec', 'group')}/${version}/${valueAt(crd, 'spec', 'names', 'plural')}`
+    await eventually(async () => (await request(plane, 'GET', served)).status === 200, served)
+  }
 }
 
 export async function helmWorld(
@@ -87,7 +90,7 @@ export async function helmWorld(
   await serveHelmReleases(plane)
   const upstream = await gitServer({ ...demoCharts(), ...files }, { branch: 'master' })
   const account = await createAccount(plane, namespace, { name: 'helm-operator' })
-  const start = () =>
+  const start = (more: readonly string[] = []) =>
     helmOperator({
       args: [
         `--helm-path=${program}`,
@@ -96,6 +99,7 @@ export async function helmWorld(
         '--charts-sync-interval=3s',
         '--git-poll-interval=1s',
         ...args,
+        ...more,
       ],
       kubeconfig: account.kubeconfig,
     })
@@ -169,9 +173,9 @@ export async function helmWorld(
         .filter((event) => valueAt(event, 'involvedObject', 'name') === name)
         .map((event) => `${valueAt(event, 'type')} ${valueAt(event, 'reason')} ${valueAt(event, 'message')}`)
     },
-    async restart(signal = 'SIGTERM') {
+    async restart(signal = 'SIGTERM', more = []) {
       await operator.end(signal)
-      operator = await start()
+      operator = await start(more)
     },
     helm: (...words) => runHelm(program, account, [...words, `--namespace=${namespace}`]),
     async [Symbol.asyncDispose]() {
