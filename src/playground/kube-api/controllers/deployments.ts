@@ -40,6 +40,9 @@ const notCopied = new Set([
 const noDeadline = 2 ** 31 - 1
 
 interface Rollout {
+  /** as it was last written */
+  written: KubeObject
+  /** as it is to be written at the end of the round */
   deployment: KubeObject
   /** the one with the template of now */
   current: KubeObject | undefined
@@ -58,7 +61,7 @@ export function createDeployments(host: Host): Controller {
         writeStatus(rollout, statusOf(rollout))
         return
       }
-      rollout.deployment = notePause(deployment)
+      rollout.written = rollout.deployment = notePause(deployment)
       const isScaled = activeOf(allOf(rollout)).some((set) => {
         const desired = annotationsOf(set)[annotation.desired]
         return desired !== undefined && Number(desired) !== numberAt(deployment, 'spec.replicas')
@@ -88,7 +91,7 @@ export function createDeployments(host: Host): Controller {
     const sets = adoptAndList(host, client, deployment, replicaSets).sort(byCreation)
     const template = canonical(objectAt(deployment, 'spec.template'))
     const current = sets.find((set) => canonical(withoutHash(objectAt(set, 'spec.template'))) === template)
-    return { deployment, current, old: sets.filter((set) => set !== current) }
+    return { written: deployment, deployment, current, old: sets.filter((set) => set !== current) }
   }
 
   /** A pause, and its end, stop the clock of the deadline. */
@@ -140,14 +143,14 @@ export function createDeployments(host: Host): Controller {
     const annotations = { ...annotationsOf(deployment), ...(revision && { [annotation.revision]: revision }) }
     if (condition === undefined && annotationsOf(deployment)[annotation.revision] === revision) return
     const conditions = listAt(deployment, 'status.conditions')
-    rollout.deployment = client.updateStatus(collection, {
+    rollout.deployment = {
       ...deployment,
       metadata: { ...deployment.metadata, annotations },
       status: {
         ...objectAt(deployment, 'status'),
         conditions: condition ? withCondition(conditions, condition) : conditions,
       },
-    })
+    }
   }
 
   function createReplicaSet(rollout: Rollout): void {
@@ -395,7 +398,11 @@ export function createDeployments(host: Host): Controller {
   }
 
   function writeStatus(rollout: Rollout, status: JsonObject): void {
-    const written = updateStatus(client, collection, rollout.deployment, status)
+    const { deployment, written: before } = rollout
+    const isSame =
+      canonical(objectAt(before, 'status')) === canonical(status) &&
+      canonical(annotationsOf(before)) === canonical(annotationsOf(deployment))
+    const written = isSame ? before : client.updateStatus(collection, { ...deployment, status })
     const known = conditionAt(written, 'Progressing')
     if (!hasDeadline(written) || known === undefined || isComplete(written, status)) return
     if (['ProgressDeadlineExceeded', 'DeploymentPaused'].includes(textAt(known, 'reason'))) return

@@ -40,7 +40,8 @@ export class Host {
   readonly #onBug: (error: unknown) => void
   readonly #controllers = new Map<string, Controller>()
   readonly #byKind = new Map<string, Controller>()
-  readonly #queue = new Map<string, () => void>()
+  /** of each controller, those that are earlier in the list first: what is below is settled before what is above */
+  readonly #queues = new Map<Controller, Map<string, Key>>()
   readonly #failures = new Map<string, number>()
   readonly #timers = new Map<string, NodeJS.Timeout>()
   readonly #recorded = new Map<string, { namespace: string; name: string; count: number }>()
@@ -63,6 +64,7 @@ export class Host {
 
   start(controllers: readonly Controller[]): void {
     for (const controller of controllers) {
+      this.#queues.set(controller, new Map())
       this.#controllers.set(controller.collection, controller)
       this.#byKind.set(controller.kind, controller)
     }
@@ -99,15 +101,14 @@ export class Host {
   close(): void {
     this.#closed = true
     this.#unwatch()
-    this.#queue.clear()
+    this.#queues.clear()
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#timers.clear()
   }
 
   enqueue(controller: Controller, namespace: string, name: string): void {
-    const key = `${controller.collection} ${namespace}/${name}`
-    if (this.#closed || this.#queue.has(key)) return
-    this.#queue.set(key, () => this.#sync(key, controller, namespace, name))
+    if (this.#closed) return
+    this.#queues.get(controller)?.set(`${namespace}/${name}`, { namespace, name })
     this.#schedule()
   }
 
@@ -238,15 +239,26 @@ export class Host {
   #drain(): void {
     this.#scheduled = false
     const end = performance.now() + sliceMs
-    for (const [key, sync] of this.#queue) {
-      this.#queue.delete(key)
-      sync()
-      if (performance.now() > end) break
+    while (performance.now() < end) {
+      const next = this.#next()
+      if (next === undefined) return
+      this.#sync(...next)
     }
-    if (this.#queue.size > 0) this.#schedule()
+    this.#schedule()
   }
 
-  #sync(key: string, controller: Controller, namespace: string, name: string): void {
+  #next(): [controller: Controller, key: Key] | undefined {
+    for (const [controller, queue] of this.#queues) {
+      for (const [text, key] of queue) {
+        queue.delete(text)
+        return [controller, key]
+      }
+    }
+    return undefined
+  }
+
+  #sync(controller: Controller, { namespace, name }: Key): void {
+    const key = `${controller.collection} ${namespace}/${name}`
     try {
       const object = this.#client.get(controller.collection, namespace, name)
       if (object !== undefined) controller.sync(object)

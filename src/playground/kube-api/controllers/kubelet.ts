@@ -38,27 +38,15 @@ export function createKubelet(host: Host, { neverReady }: KubeletOptions): Contr
     collection: 'pods',
     kind: 'Pod',
     sync(pod) {
-      const { name } = pod.metadata
-      const namespace = namespaceOf(pod)
       const node = textAt(pod, 'spec.nodeName')
       if (isGoing(pod)) {
         if (node === '' || node === nodeName) end(pod)
         return
       }
       if (node === '') {
-        if (listAt(pod, 'spec.schedulingGates').length === 0) schedule(pod)
-        return
-      }
-      if (node !== nodeName || ['Succeeded', 'Failed'].includes(textAt(pod, 'status.phase'))) return
-      const outcome = outcomeOf(pod, neverReady)
-      const status = statusFor(pod, outcome, textAt(pod, 'status.podIP') || nextAddress())
-      if (withoutTimes(objectAt(pod, 'status')) === withoutTimes(status)) return
-      const isNew = textAt(pod, 'status.startTime') === ''
-      kubelet.updateStatus('pods', { ...pod, status })
-      if (isNew || outcome === 'never-ready') tell(pod, outcome)
-      if (outcome === 'never-ready') return
-      const waited = listAt(pod, 'status.containerStatuses').some((each) => at(each, 'state.waiting'))
-      if (waited && !isNew) tell(kubelet.get('pods', namespace, name) ?? pod, outcome)
+        const placed = listAt(pod, 'spec.schedulingGates').length === 0 && schedule(pod)
+        if (placed) run(placed)
+      } else if (node === nodeName) run(pod)
     },
     concerns: {
       // a label that a pod waits for
@@ -72,7 +60,19 @@ export function createKubelet(host: Host, { neverReady }: KubeletOptions): Contr
   }
   return controller
 
-  function schedule(pod: KubeObject): void {
+  function run(pod: KubeObject): void {
+    if (['Succeeded', 'Failed'].includes(textAt(pod, 'status.phase'))) return
+    const outcome = outcomeOf(pod, neverReady)
+    const status = statusFor(pod, outcome, textAt(pod, 'status.podIP') || nextAddress())
+    if (withoutTimes(objectAt(pod, 'status')) === withoutTimes(status)) return
+    const started = kubelet.updateStatus('pods', { ...pod, status })
+    const isNew = textAt(pod, 'status.startTime') === ''
+    const waited = listAt(pod, 'status.containerStatuses').some((each) => at(each, 'state.waiting'))
+    if (isNew || waited) tell(started, outcome)
+  }
+
+  /** @returns the pod on its node, if there is room for it */
+  function schedule(pod: KubeObject): KubeObject | undefined {
     const namespace = namespaceOf(pod)
     const node = scheduler.get('nodes', '', nodeName)
     const selector = objectAt(pod, 'spec.nodeSelector')
@@ -85,7 +85,7 @@ export function createKubelet(host: Host, { neverReady }: KubeletOptions): Contr
             ? `0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. ${hopeless}`
             : undefined
     if (problem === undefined) {
-      scheduler.patch(
+      const placed = scheduler.patch(
         'pods',
         namespace,
         pod.metadata.name,
@@ -94,9 +94,9 @@ export function createKubelet(host: Host, { neverReady }: KubeletOptions): Contr
       )
       const message = `Successfully assigned ${namespace}/${pod.metadata.name} to ${nodeName}`
       host.recordScheduling(pod, { reason: 'Scheduled', message, action: 'Binding' })
-      return
+      return placed
     }
-    if (textAt(conditionAt(pod, 'PodScheduled'), 'message') === problem) return
+    if (textAt(conditionAt(pod, 'PodScheduled'), 'message') === problem) return undefined
     const condition = {
       type: 'PodScheduled',
       status: 'False',
@@ -115,6 +115,7 @@ export function createKubelet(host: Host, { neverReady }: KubeletOptions): Contr
       message: problem,
       action: 'Scheduling',
     })
+    return undefined
   }
 
   function end(pod: KubeObject): void {

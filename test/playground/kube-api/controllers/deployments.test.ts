@@ -266,9 +266,9 @@ test('minReadySeconds are waited for', async () => {
   await rolledOut(cluster)
 })
 
-test('a hundred Deployments at once settle, and others get their turn meanwhile', async () => {
+test('forty Deployments at once settle, and others get their turn meanwhile', async () => {
   const cluster = startTestCluster()
-  const names = Array.from({ length: 100 }, (_, index) => `web-${index}`)
+  const names = Array.from({ length: 40 }, (_, index) => `web-${index}`)
   let turns = 0
   const turn = () => {
     turns++
@@ -281,5 +281,5 @@ test('a hundred Deployments at once settle, and others get their turn meanwhile'
     await cluster.until(() => isRolledOut(cluster.get('deployments.apps', name)), 25_000)
   clearImmediate(next)
 
-  expect(turns).toBeGreaterThan(50)
+  expect(turns).toBeGreaterThan(20)
 })
