@@ -1,5 +1,5 @@
 import { formatFlags } from '../runtime/flag-table.ts'
-import { flags } from './config.ts'
+import { flags } from './flags.ts'
 
 /** What `fluxd --help` prints. */
 export function usage(): string {

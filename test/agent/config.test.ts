@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { flags, readConfig } from '../../src/agent/config.ts'
+import { readConfig } from '../../src/agent/config.ts'
+import { flags } from '../../src/agent/flags.ts'
 import { FluxError } from '../../src/core/errors.ts'
 import { valueAt } from '../../src/core/json.ts'
 import { parseManifestFile } from '../../src/core/manifest/document.ts'

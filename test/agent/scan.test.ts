@@ -155,7 +155,7 @@ describe('requests', () => {
       automated: true,
     }))
 
-    const _scan = scanning(runs, { depth: 1 })
+    scanning(runs, { depth: 1 })
     await eventually(() => count(registry, /^GET .*manifests/) === 20, 'all images are known')
     await settled(registry)
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { flags, readConfig } from '../../src/agent/config.ts'
+import { readConfig } from '../../src/agent/config.ts'
+import { flags } from '../../src/agent/flags.ts'
 import { FluxError } from '../../src/core/errors.ts'
 import { type Flag, parseFlags } from '../../src/runtime/flags.ts'
 import { rowAsShown, shownFlag } from './flags.ts'
