@@ -46,7 +46,8 @@ export class Place {
   }
 
   get number(): number | undefined {
-    return typeof this.value === 'number' ? this.value : undefined
+    // long integers are bigints; no bound is near what that loses
+    return typeof this.value === 'number' || typeof this.value === 'bigint' ? Number(this.value) : undefined
   }
 
   get isSet(): boolean {
