@@ -25,7 +25,9 @@ const counts = JSON.parse(readFileSync(report, 'utf8'))
 const failed = Math.max(counts.failed, status === 0 ? 0 : 1)
 const withoutServer = 'KUBEBUILDER_ASSETS is not set: tests with a real kube-apiserver are skipped'
 const whySkipped = ({ project, reason }) =>
-  project === 'real' && !process.env.KUBEBUILDER_ASSETS ? withoutServer : (reason ?? 'no reason given')
+  project === 'real' && !process.env.KUBEBUILDER_ASSETS
+    ? withoutServer
+    : (reason ?? 'a program is missing; kubectl and helm come with `npm run neighbours`')
 const byReason = groupBy(counts.skipped, whySkipped)
 
 if (counts.skipped.length > 0) {

@@ -61,7 +61,7 @@ test('says what was skipped, and why', () => {
       'Skipped here, 3 tests:',
       `  ${kubectl} (2)`,
       `    ${file} [playground] (2)`,
-      '  no reason given (1)',
+      '  a program is missing; kubectl and helm come with `npm run neighbours` (1)',
       '    test/a.test.ts [world] (1)',
       '1 passed, 0 failed, 3 skipped',
       '',

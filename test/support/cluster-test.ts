@@ -28,3 +28,8 @@ export const test = base.extend<ClusterFixtures>({
     await request(plane, 'DELETE', `/api/v1/namespaces/${name}`)
   },
 })
+
+/** Why a test is skipped on the embedded API server; CI lets that pass, and no other reason. */
+export function realOnly(why: string): string {
+  return `only on the real API server: ${why}`
+}

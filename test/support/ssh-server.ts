@@ -30,7 +30,7 @@ const programs = [sshd, '/usr/bin/ssh', '/usr/bin/ssh-keygen']
 /** Why tests with `sshd` are skipped here; `undefined` where they run. */
 export const sshSkipReason = programs.every(isProgram)
   ? undefined
-  : 'needs sshd: install openssh-server and openssh-client'
+  : 'needs sshd: apt-get install openssh-server openssh-client'
 if (sshSkipReason !== undefined) console.warn(`tests of SSH are skipped: ${sshSkipReason}`)
 
 const run = promisify(execFile)
