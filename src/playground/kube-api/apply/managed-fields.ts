@@ -169,6 +169,7 @@ function compareEntries(a: Entry, b: Entry): number {
 function keepTimes(live: KubeObject, next: KubeObject): KubeObject {
   const old = live.metadata['managedFields']
   const now = next.metadata['managedFields']
+  if (old === undefined && now === undefined) return isSame(live, next) ? live : next
   if (!Array.isArray(old) || !Array.isArray(now) || old.length !== now.length) return next
   const timeless = (entry: JsonValue | undefined) => (isJsonObject(entry) ? { ...entry, time: null } : null)
   if (!old.every((entry, at) => isSame(timeless(entry), timeless(now[at])))) return next
