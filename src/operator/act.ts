@@ -45,6 +45,8 @@ export interface Work {
   head: ChartHead
   values: ComposedValues
   digest: string
+  /** upgrade also where nothing is new */
+  repair: boolean
   /** fetch the chart; called at most once */
   prepare(): Promise<PreparedChart>
   log: Log
@@ -296,6 +298,10 @@ export function createActor(options: ActorOptions): Actor {
         if (owner !== undefined) throw ownedBy(owner)
         switch (action.do) {
           case 'nothing': {
+            if (work.repair) {
+              const now = await listNow(release, signal)
+              return deploy(work, { install: false, rollbackTo: now[0]?.number }, now, signal)
+            }
             log.write({ info: 'no changes', action: 'sync' })
             const { phase } = status.of(release)
             if (phase !== 'Succeeded')

@@ -122,6 +122,20 @@ export const flags = [
     summary: 'recover releases that an interrupted helm left pending',
   },
   {
+    name: 'drift',
+    type: 'string',
+    default: 'report',
+    value: 'WHAT',
+    summary: 'objects that others changed: report, correct by an upgrade, or off',
+  },
+  {
+    name: 'drift-interval',
+    type: 'duration',
+    default: 600_000,
+    value: 'DURATION',
+    summary: 'how often to look for drift; it asks the API server for every object',
+  },
+  {
     name: 'no-cross-namespace',
     type: 'bool',
     summary: 'refuse targets, Secrets and ConfigMaps in other namespaces than the HelmRelease’s',
@@ -209,6 +223,8 @@ export const flags = [
   },
 ] as const satisfies readonly Flag[]
 
+export type DriftMode = 'report' | 'correct' | 'off'
+
 /** What the operator does, read from its flags and environment. */
 export interface Config {
   listen: string
@@ -228,6 +244,7 @@ export interface Config {
     insecureHosts: readonly string[]
     recoverPending: boolean
   }
+  drift: { mode: DriftMode; intervalMs: number }
   crossNamespace: boolean
   /** where the charts of FluxHelmReleases are; absent: older kinds are left alone */
   older: ChartsRepository | undefined
@@ -270,10 +287,14 @@ export function readConfig({ values: v, given, args }: ParsedFlags<typeof flags>
     'charts-sync-interval': v.chartsSyncInterval,
     'git-timeout': v.gitTimeout,
     'git-poll-interval': v.gitPollInterval,
+    'drift-interval': v.driftInterval,
   }
   for (const [name, durationMs] of Object.entries(durations)) {
     if (durationMs > 0) continue
     throw invalid(`--${name} is ${formatDuration(durationMs)}`, 'Give a duration above zero, such as 3m.')
+  }
+  if (v.drift !== 'report' && v.drift !== 'correct' && v.drift !== 'off') {
+    throw invalid(`--drift is ${v.drift}`, 'Give one of report, correct, off.')
   }
   if (v.workers < 1 || v.queueWorkerCount < 1)
     throw invalid('--workers is below one', 'Give a number of releases, such as 2.')
@@ -311,6 +332,7 @@ export function readConfig({ values: v, given, args }: ParsedFlags<typeof flags>
         insecureHosts: v.registryInsecureHost,
         recoverPending: v.recoverPending,
       },
+      drift: { mode: v.drift, intervalMs: v.driftInterval },
       crossNamespace: !v.noCrossNamespace,
       older: v.enableOlderKinds ? { git: v.gitUrl, ref: v.gitBranch, path: v.gitChartsPath } : undefined,
       removeFinalizers: v.removeFinalizers,

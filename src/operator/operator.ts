@@ -13,6 +13,7 @@ import { startLoop } from '../runtime/loop.ts'
 import { createActor } from './act.ts'
 import { joinCharts } from './charts.ts'
 import type { Config } from './config.ts'
+import { createDriftWatch } from './drift.ts'
 import { createOwnership } from './ownership.ts'
 import { startWorkQueue } from './queue.ts'
 import { createReconciler } from './reconcile.ts'
@@ -174,6 +175,28 @@ export function startOperator(config: Config, parts: OperatorParts, signal: Abor
     signal,
   })
 
+  const drift = createDriftWatch({
+    cluster,
+    storage,
+    view,
+    metrics,
+    async onDrift(key, release, differences) {
+      await reconciler.tellDrift(release, differences)
+      if (config.drift.mode !== 'correct') return
+      reconciler.repair(release)
+      queue.ask(key, 'changed')
+    },
+    log: log.with({ component: 'drift' }),
+  })
+  const driftLoop = async () => {
+    await Promise.race([view.listed, ended(signal)])
+    // not at once: everything is new to us
+    while (config.drift.mode !== 'off' && !signal.aborted) {
+      await clock.sleep(config.drift.intervalMs, signal).catch(() => {})
+      if (!signal.aborted) await drift.pass(signal)
+    }
+  }
+
   const gitCharts = () =>
     [...view.releases.values()].flatMap(({ chart }) => (chart?.kind === 'git' ? [chart] : []))
   const mirrors = startLoop({
@@ -203,7 +226,7 @@ export function startOperator(config: Config, parts: OperatorParts, signal: Abor
       },
     ],
     ended: (async () => {
-      await Promise.allSettled([view.ended, queue.ended, mirrors.ended, sources.ended()])
+      await Promise.allSettled([view.ended, queue.ended, mirrors.ended, sources.ended(), driftLoop()])
       await charts.close()
     })(),
   }

@@ -25,6 +25,9 @@ import { objectKeyOf, type View } from './view.ts'
 export interface Reconciler {
   /** @returns when to look again, in milliseconds; `undefined` for a resource that is gone. Never rejects. */
   pass(key: string): Promise<number | undefined>
+  /** Make the next pass upgrade a release although nothing is new: others have changed what it made. */
+  repair(release: HelmRelease): void
+  tellDrift(release: HelmRelease, differences: readonly string[]): Promise<void>
 }
 
 export interface ReconcilerOptions {
@@ -58,6 +61,7 @@ interface Memory {
   /** failed passes in a row, other than those that the status counts */
   faults: number
   uninstalls: number
+  repair: boolean
   lastEvent: { message: string; atMs: number } | undefined
 }
 
@@ -66,7 +70,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const memories = new Map<string, Memory>()
 
   const memoryOf = ({ uid }: HelmRelease): Memory => {
-    const known = memories.get(uid) ?? { chart: '', faults: 0, uninstalls: 0, lastEvent: undefined }
+    const known = memories.get(uid) ?? {
+      chart: '',
+      faults: 0,
+      uninstalls: 0,
+      repair: false,
+      lastEvent: undefined,
+    }
     memories.set(uid, known)
     return known
   }
@@ -263,6 +273,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
           head,
           values,
           digest,
+          repair: memory.repair,
           log,
           async prepare() {
             log.write({ info: 'preparing chart', chart: chartText(chart), revision: head.revision })
@@ -276,6 +287,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         },
         signal,
       )
+      memory.repair = false
       const [error] = outcome.errors
       await status.finish(release, outcome.attempt)
       const [newest] = view.revisions(release.targetNamespace, release.releaseName)
@@ -317,6 +329,15 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       : Math.min(Math.max(untilMs - clock.now().getTime(), 1_000), intervalMs)
 
   return {
+    repair(release) {
+      memoryOf(release).repair = true
+    },
+    async tellDrift({ apiVersion, kind, namespace, name, uid, releaseName, targetNamespace }, differences) {
+      const message = `release '${releaseName}' in namespace '${targetNamespace}' differs from its manifest: ${differences.join(', ')}`
+      options.log.write({ component: 'drift', warning: message })
+      const regarding = { apiVersion, kind, namespace, name, uid }
+      await cluster.writeEvent({ regarding, type: 'Warning', reason: 'DriftDetected', message, component })
+    },
     async pass(key) {
       const release = view.releases.get(key)
       if (!release) return undefined

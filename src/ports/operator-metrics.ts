@@ -10,6 +10,8 @@ export interface OperatorMetrics {
   observeAction(action: ObservedAction): void
   /** `flux_helm_operator_release_condition_info`; conditions that are not there any more lose their series */
   setConditions(release: MeasuredRelease, conditions: readonly Condition[]): void
+  /** `flux_helm_operator_release_drift`: fields and objects that differ */
+  setDrift(release: MeasuredRelease, differences: number): void
   forget(release: MeasuredRelease): void
   /** Everything observed so far, as Prometheus reads it. */
   expose(): Promise<{ contentType: string; text: string }>

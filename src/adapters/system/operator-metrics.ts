@@ -45,6 +45,12 @@ export function createOperatorMetrics(): OperatorMetrics {
     buckets,
     registers,
   })
+  const drift = new Gauge({
+    name: `${prefix}_release_drift`,
+    help: 'Fields and objects of each release that differ from its manifest.',
+    labelNames: ['target_namespace', 'release_name'],
+    registers,
+  })
   const shown = new Map<string, Set<string>>()
   const nameOf = ({ targetNamespace, releaseName }: MeasuredRelease) => `${targetNamespace}/${releaseName}`
   const remove = ({ targetNamespace, releaseName }: MeasuredRelease, type: string) =>
@@ -74,7 +80,11 @@ export function createOperatorMetrics(): OperatorMetrics {
         condition.set(labels, values[status])
       }
     },
+    setDrift({ targetNamespace, releaseName }, differences) {
+      drift.set({ target_namespace: targetNamespace, release_name: releaseName }, differences)
+    },
     forget(release) {
+      drift.remove({ target_namespace: release.targetNamespace, release_name: release.releaseName })
       for (const type of shown.get(nameOf(release)) ?? []) remove(release, type)
       shown.delete(nameOf(release))
     },

@@ -73,6 +73,8 @@ export interface HelmRelease {
     reset: string
     /** leave the release when the resource goes */
     keep: boolean
+    /** `path` or `Kind/name:path` of fields that others may change */
+    driftIgnore: readonly string[]
     /** present: asks for a migration from Helm 2, which we don't do */
     migrate: boolean
   }
@@ -152,11 +154,10 @@ export function readHelmRelease(object: JsonObject): HelmRelease | undefined {
     },
     annotations: {
       suspended: annotation('suspend') === 'true',
-      dependsOn: annotation('depends-on')
-        .split(',')
-        .map((text) => text.trim())
-        .filter((text) => text !== '')
-        .map((text) => (text.includes('/') ? text : `${namespace}/${text}`)),
+      dependsOn: listed(annotation('depends-on')).map((text) =>
+        text.includes('/') ? text : `${namespace}/${text}`,
+      ),
+      driftIgnore: listed(annotation('drift-ignore')),
       interval: annotation('interval') || undefined,
       reset: annotation('reset'),
       keep: annotation('keep') === 'true',
@@ -231,6 +232,14 @@ function readValueSources(spec: JsonObject, namespace: string): ValueSource[] {
     return []
   })
   return [...secrets, ...others]
+}
+
+/** The parts of `a, b`. */
+function listed(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
 }
 
 function refAt(value: JsonObject, key: string, namespace: string): ObjectRef | undefined {
