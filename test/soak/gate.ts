@@ -1,13 +1,12 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** A way to a server that can be barred: every connection through it is cut, and new ones are refused. */
-export interface Gate extends AsyncDisposable {
-  readonly port: number
-  bar(): void
-  unbar(): void
+/** The way to a server, which can be barred: every connection is cut, and new ones are refused. */
+export interface Gate {
+  bar(): void | Promise<void>
+  unbar(): void | Promise<void>
 }
 
-export async function openGate(toPort: number): Promise<Gate> {
+export async function openGate(toPort: number): Promise<Gate & AsyncDisposable & { readonly port: number }> {
   const sockets = new Set<Socket>()
   let barred = false
   const server = createServer((socket) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildPrograms } from './programs.ts'
 import { soak } from './soak.ts'
-import { soakSkipReason } from './world.ts'
+import { usualApi } from './world.ts'
 
 /** `npm run soak`: the long soak, by hand. `--help` says what can be set. */
 
@@ -13,34 +13,30 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     kills: { type: 'string', default: '200' },
     releases: { type: 'string', default: '200' },
+    api: { type: 'string', default: usualApi() },
     minutes: { type: 'string', default: '30' },
     help: { type: 'boolean', default: false },
   },
 })
 
 if (values.help) {
-  console.log(`npm run soak -- [--seed N] [--kills N] [--releases N] [--minutes N]
+  console.log(`npm run soak -- [--seed N] [--kills N] [--releases N] [--minutes N] [--api real|embedded]
 
 Kills fluxd so many times, and lets so many releases lose a race against a hostile writer, within so many minutes;
 then looks whether a commit was lost, doubled or left half done.`)
   process.exit(0)
 }
 
-const skip = soakSkipReason()
-if (skip !== undefined) {
-  console.error(`There is nothing to soak in: ${skip}.`)
-  process.exit(1)
-}
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32))
-const again = `npm run soak -- --seed ${seed} --kills ${values.kills} --releases ${values.releases} --minutes ${values.minutes}`
+const again = `npm run soak -- --seed ${seed} --kills ${values.kills} --releases ${values.releases} --minutes ${values.minutes} --api ${values.api}`
 console.log(`seed ${seed}`)
 
 using programs = await buildPrograms()
 const report = await soak({
   seed,
+  api: values.api === 'embedded' ? 'embedded' : 'real',
   kills: Number(values.kills),
   races: Number(values.releases),
-  outages: true,
   limitMs: Number(values.minutes) * 60_000,
   programs,
   onProgress: (line) => console.log(line),

@@ -8,7 +8,7 @@ import { type Answer, type Asked, judge, judgeHistory } from './judge.ts'
 import { type BuiltPrograms, childrenOf, type Running, startProgram } from './programs.ts'
 import { type Chances, chancesFrom } from './random.ts'
 import { type Recorder, startRecorder } from './recorder.ts'
-import { type SoakWorld, startSoakWorld, workloads } from './world.ts'
+import { type ApiKind, type SoakWorld, startSoakWorld, workloads } from './world.ts'
 
 /**
  * The soak: fluxd is killed again and again, at any instruction, while people release, a hostile writer pushes to the
@@ -20,12 +20,11 @@ import { type SoakWorld, startSoakWorld, workloads } from './world.ts'
  */
 export interface SoakOptions {
   seed: number
+  api: ApiKind
   /** fluxd is killed so often */
   kills: number
   /** so many releases have lost a push to the hostile writer at least once */
   races: number
-  /** also take the API server away, which costs seconds each time */
-  outages: boolean
   /** it ends by then, however far it came */
   limitMs: number
   programs: BuiltPrograms
@@ -79,7 +78,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const startedMs = Date.now()
   const deadlineMs = startedMs + options.limitMs
   const chances = chancesFrom(options.seed)
-  await using world = await startSoakWorld()
+  await using world = await startSoakWorld(options.api)
   const violations: string[] = []
   const log: string[] = []
   const asked = new Map<string, Asked>()
@@ -136,7 +135,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     count.kills += 1
   }
 
-  const isReady = () => log.findLastIndex((line) => line.startsWith('---- life')) < lastRefresh(log)
+  const isReady = () => running?.log.some((line) => line.includes('event=refreshed')) ?? false
   const killAgainAndAgain = async (mine: Chances) => {
     let answered = 0
     while (count.kills < options.kills && Date.now() < deadlineMs && violations.length === 0) {
@@ -263,7 +262,9 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
         'drop' as const,
         'corrupt' as const,
       ])
-      world.registry.fail({ answer, times: 1 + mine.below(3) })
+      // an image whose bytes are spoiled is left alone for an hour, and automation by time waits for it
+      const on = answer === 'corrupt' ? /tags\/list/ : /^/
+      world.registry.fail({ on, answer, times: 1 + mine.below(3) })
       await delay(mine.between(500, 3_000))
     }
   }
@@ -283,14 +284,14 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     while (!isEnough()) {
       await delay(mine.between(2_000, 8_000))
       count.outages += 1
-      if (options.outages && mine.percent(15)) {
+      if (mine.percent(options.api === 'real' ? 4 : 30)) {
         await world.plane.stopApiServer()
         await delay(mine.between(0, 1_000))
         await world.plane.startApiServer()
       } else {
-        world.gate.bar()
+        await world.gate.bar()
         await delay(mine.between(0, 1_200))
-        world.gate.unbar()
+        await world.gate.unbar()
       }
     }
   }
@@ -317,7 +318,8 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const recorder: Recorder = startRecorder(world.plane, stopRecording.signal)
   const writer = startHostileWriter(world, chances.branch(), isEnough)
   start()
-  await waitFor(() => lastRefresh(log) >= 0, 30_000)
+  // who is released must run
+  await waitFor(() => log.some((line) => line.includes('state="tag flux-sync"')), 60_000)
   const telling = tell()
   try {
     await Promise.all([
@@ -407,11 +409,6 @@ function temporaryFolders(world: SoakWorld): string[] {
   return readdirSync(join(world.home, 'tmp'))
 }
 
-/** The last line that tells of a fetch, by its place. */
-function lastRefresh(log: readonly string[]): number {
-  return log.findLastIndex((line) => line.includes('event=refreshed'))
-}
-
 function release(world: SoakWorld, chances: Chances, id: string, number: number): Asked {
   const workload = chances.pick(workloads.released)
   const tag = `2.0.${number}`
@@ -449,7 +446,8 @@ async function notifyOf(world: SoakWorld, url: string | undefined, name: string)
 /** Faults that have hit nobody yet. */
 async function useUpFaults(world: SoakWorld): Promise<void> {
   const signal = AbortSignal.timeout(500)
-  const tries = Array.from({ length: 40 }, () => fetch(`http://${world.registry.host}/v2/`, { signal }))
+  const address = `http://${world.registry.host}/v2/nosuch/tags/list`
+  const tries = Array.from({ length: 40 }, () => fetch(address, { signal }))
   await Promise.allSettled(tries)
 }
 

@@ -8,6 +8,7 @@ import {
   kubeconfigFor,
   startControlPlane,
 } from '../../src/playground/kube/control-plane.ts'
+import { startKubeApi } from '../../src/playground/kube-api/api.ts'
 import { startRegistry, type TestRegistry } from '../../src/playground/registry/registry.ts'
 import { type Gate, openGate } from './gate.ts'
 
@@ -16,7 +17,7 @@ export interface SoakWorld extends AsyncDisposable {
   readonly upstream: GitServer
   readonly registry: TestRegistry
   readonly plane: ControlPlane
-  /** on fluxd's way to the API server */
+  /** stands on fluxd's way to the API server */
   readonly gate: Gate
   /** for fluxd: names the gate */
   readonly kubeconfig: string
@@ -51,20 +52,20 @@ export function fileOf(name: string): string {
   return `${name.split('-')[0]}/${name}.yaml`
 }
 
-export async function startSoakWorld(): Promise<SoakWorld> {
+export async function startSoakWorld(api: ApiKind): Promise<SoakWorld> {
   const closers: (() => PromiseLike<unknown>)[] = []
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
-    return { ...(await startParts(closers)), [Symbol.asyncDispose]: close }
+    return { ...(await startParts(api, closers)), [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
     throw error
   }
 }
 
-async function startParts(closers: (() => PromiseLike<unknown>)[]) {
+async function startParts(api: ApiKind, closers: (() => PromiseLike<unknown>)[]) {
   const use = <T extends AsyncDisposable>(part: T): T => {
     closers.push(() => part[Symbol.asyncDispose]())
     return part
@@ -76,10 +77,10 @@ async function startParts(closers: (() => PromiseLike<unknown>)[]) {
   const createdAt = '2024-06-01T09:00:00Z'
   for (const name of Object.values(workloads).flat()) registry.push(name, '1.0.0', createdAt)
   const upstream = use(await gitServer(manifests(registry.host)))
-  const plane = use(await startPlane())
-  const gate = use(await openGate(Number(new URL(plane.server).port)))
+  const plane = use(await (api === 'real' ? startControlPlane() : startKubeApi()))
+  const { gate, server } = await openWay(api, plane, use)
   const kubeconfig = join(home, 'kubeconfig')
-  await writeFile(kubeconfig, kubeconfigFor({ ...plane, server: `https://127.0.0.1:${gate.port}` }))
+  await writeFile(kubeconfig, kubeconfigFor({ ...plane, server }))
 
   const refs = join(home, 'refs.log')
   await upstream.hook(
@@ -121,13 +122,24 @@ while read -r old new ref; do echo "$at \${REMOTE_ADDR:-writer} $new $ref"; done
   }
 }
 
-/** Why there is nothing to soak in here. */
-export function soakSkipReason(): string | undefined {
-  return controlPlaneAssets() === undefined ? 'KUBEBUILDER_ASSETS is not set' : undefined
+export type ApiKind = 'real' | 'embedded'
+
+/** The API server to soak in where nobody says which. */
+export function usualApi(): ApiKind {
+  return controlPlaneAssets() === undefined ? 'embedded' : 'real'
 }
 
-function startPlane(): Promise<ControlPlane> {
-  return startControlPlane()
+/** fluxd's way to the API server. The embedded one knows its own address only, so it goes itself. */
+async function openWay(
+  api: ApiKind,
+  plane: ControlPlane,
+  use: <T extends AsyncDisposable>(part: T) => T,
+): Promise<{ gate: Gate; server: string }> {
+  if (api === 'embedded') {
+    return { gate: { bar: plane.stopApiServer, unbar: plane.startApiServer }, server: plane.server }
+  }
+  const gate = use(await openGate(Number(new URL(plane.server).port)))
+  return { gate, server: `https://127.0.0.1:${gate.port}` }
 }
 
 function manifests(host: string): Record<string, string> {
