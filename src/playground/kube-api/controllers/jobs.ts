@@ -99,11 +99,9 @@ export function createJobs(host: Host): Controller {
 
   function create(job: KubeObject, index: number | undefined): void {
     const template = objectAt(job, 'spec.template')
-    const own = index === undefined ? undefined : { [indexAnnotation]: String(index) }
-    const pod = podFrom({ owner: job, template, ...(own && { labels: own, annotations: own }) })
-    const named = { ...pod.metadata, generateName: `${job.metadata.name}-${index}-` }
+    const pod = index === undefined ? podFrom({ owner: job, template }) : numberedPod(job, template, index)
     try {
-      const created = client.create('pods', index === undefined ? pod : { ...pod, metadata: named })
+      const created = client.create('pods', pod)
       tell(job, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata.name}`)
     } catch (error) {
       if (error instanceof StatusError)
@@ -210,6 +208,36 @@ function isIndexed(job: KubeObject): boolean {
 
 function indexOf(pod: KubeObject): string {
   return String(objectAt(pod, 'metadata.annotations')[indexAnnotation] ?? '')
+}
+
+/** A pod of an indexed Job knows its number by its name, a label, an annotation and its environment. */
+function numberedPod(job: KubeObject, template: JsonObject, index: number): KubeObject {
+  const own = { [indexAnnotation]: String(index) }
+  const hostname = `${job.metadata.name}-${index}`
+  const variable = {
+    name: 'JOB_COMPLETION_INDEX',
+    valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: `metadata.labels['${indexAnnotation}']` } },
+  }
+  const spec = objectAt(template, 'spec')
+  const withVariable = (field: string) =>
+    listAt(spec, field).map((container) => {
+      const env = listAt(container, 'env')
+      return env.some(({ name }) => name === variable.name)
+        ? container
+        : { ...container, env: [...env, variable] }
+    })
+  const pod = podFrom({
+    owner: job,
+    template,
+    labels: own,
+    annotations: own,
+    spec: {
+      hostname,
+      containers: withVariable('containers'),
+      ...(listAt(spec, 'initContainers').length > 0 && { initContainers: withVariable('initContainers') }),
+    },
+  })
+  return { ...pod, metadata: { ...pod.metadata, generateName: `${hostname}-` } }
 }
 
 /** `0-2,5` */

@@ -62,7 +62,7 @@ export function createServices(host: Host): Controller {
         nodeName: textAt(pod, 'spec.nodeName'),
         ...hostname(service, pod),
       })),
-      ports: first === undefined ? (portsOf(service) ?? []) : first.ports,
+      ports: first?.ports ?? [],
     }
     const [live] = host.index.ownedBy(service, slices)
     if (live === undefined) {
@@ -168,19 +168,15 @@ function targetOf(service: KubeObject, pod: KubeObject): Target[] {
   const address = textAt(pod, 'status.podIP')
   if (address === '') return []
   const anyway = at(service, 'spec.publishNotReadyAddresses') === true
-  return [
-    { pod, address, isReady: anyway || (isReady(pod) && !isGoing(pod)), ports: portsOf(service, pod) ?? [] },
-  ]
+  return [{ pod, address, isReady: anyway || (isReady(pod) && !isGoing(pod)), ports: portsOf(service, pod) }]
 }
 
-/** The ports of a service as a pod has them; `undefined` where a name needs a pod to be known. */
-function portsOf(service: KubeObject, pod?: KubeObject): JsonObject[] | undefined {
+/** The ports of a service as a pod has them. */
+function portsOf(service: KubeObject, pod: KubeObject): JsonObject[] {
   const ports = listAt(service, 'spec.ports').flatMap((port) => {
     const target = port['targetPort']
     const number =
-      typeof target === 'string'
-        ? pod && namedPort(pod, target, textAt(port, 'protocol'))
-        : (target ?? port['port'])
+      typeof target === 'string' ? namedPort(pod, target, textAt(port, 'protocol')) : (target ?? port['port'])
     if (number === undefined) return []
     const name = textAt(port, 'name')
     const appProtocol = port['appProtocol']
