@@ -41,10 +41,9 @@ RUN apt-get update \
 COPY --from=tools /tools/helm /tools/kubectl /usr/local/bin/
 COPY --from=build /build/.cache/fluxctl-*.tgz /tmp/
 RUN npm install --global --omit=dev /tmp/fluxctl-*.tgz && rm -rf /tmp/* /root/.npm
-ENV NODE_ENV=production HOME=/home/flux
-USER 10001:10001
-WORKDIR /home/flux
+ENV NODE_ENV=production
 EXPOSE 3030
+# No USER: Deployments of Flux v1 mount a key that only root may read. Those in `deploy/` run it as 10001.
 
 FROM programs AS helm-operator
 ENTRYPOINT ["/usr/bin/tini", "--", "helm-operator"]

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { loadAll } from 'js-yaml'
 import { expect } from 'vitest'
 import { isJsonObject, type JsonObject, valueAt } from '../../../src/core/json.ts'
-import { request } from '../../support/control-plane.ts'
 import { test } from '../../support/cluster-test.ts'
+import { request } from '../../support/control-plane.ts'
 
 /** The objects of a file below `deploy`. */
 function objectsOf(file: string): JsonObject[] {
@@ -67,7 +67,12 @@ test.for(['fluxd.yaml', 'helm-operator.yaml'])(
       expect([200, 201], JSON.stringify(reply.body)).toContain(reply.status)
       if (kind === 'Deployment') {
         const template = valueAt(object, 'spec', 'template') as JsonObject
-        const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: template['spec'] as JsonObject }
+        const pod = {
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { name },
+          spec: template['spec'] as JsonObject,
+        }
         const taken = await request(plane, 'POST', `/api/v1/namespaces/${namespace}/pods?dryRun=All`, pod)
         expect(taken.status, JSON.stringify(taken.body)).toBe(201)
       }
