@@ -61,7 +61,8 @@ Go on by hand, in another terminal:
   kubectl get pods -n demo
 
 That file sets KUBECONFIG, FLUX_URL, GIT_URL, REGISTRY and DOCKER_CONFIG, with the passwords of this world, and puts
-fluxctl on the PATH.
+fluxctl on the PATH. kubectl, docker and Git work as they do elsewhere, if you have them.
+
 It listens on this machine alone, for as long as this runs:
 
 ${open.map(([name = '', url]) => `  ${name.padEnd(width)}  ${url}\n`).join('')}
