@@ -163,8 +163,9 @@ function start(main: string, { args, kubeconfig, env }: ProgramOptions): Program
 export async function eventually<T>(
   found: () => Promise<T | undefined | false> | T | undefined | false,
   what = 'it',
+  limitMs = waitMs,
 ): Promise<T> {
-  const deadline = Date.now() + waitMs
+  const deadline = Date.now() + limitMs
   let last: unknown
   for (;;) {
     try {

@@ -46,6 +46,8 @@ interface Repository {
   credentials: GitCredentials | undefined
   /** the fetch under way, or the last one */
   fetched: Promise<void>
+  /** ref → revision, until the next fetch */
+  refs: Map<string, string>
   heads: Map<string, { head: ChartHead; files: readonly ChartEntry[] }>
 }
 
@@ -78,11 +80,13 @@ export function createGitCharts(options: GitChartsOptions): GitCharts {
   const open = async (source: GitChart): Promise<Repository> => {
     const credentials = source.secret && (await readCredentials(source.secret))
     const mirror = openMirror(source.url, credentials)
-    return { mirror, credentials, fetched: Promise.resolve(), heads: new Map() }
+    return { mirror, credentials, fetched: Promise.resolve(), refs: new Map(), heads: new Map() }
   }
 
   const fetch = (repository: Repository, signal: AbortSignal | undefined): Promise<void> => {
-    repository.fetched = repository.mirror.fetch(signal)
+    repository.fetched = repository.mirror.fetch(signal).finally(() => {
+      repository.refs = new Map() // whoever still resolves, writes to the old one
+    })
     return repository.fetched
   }
 
@@ -123,8 +127,10 @@ export function createGitCharts(options: GitChartsOptions): GitCharts {
 
   const lookUp = async (source: GitChart, repository: Repository) => {
     const ref = source.ref || defaultRef
-    const revision = await repository.mirror.resolve(ref)
+    const { refs } = repository
+    const revision = refs.get(ref) ?? (await repository.mirror.resolve(ref))
     if (revision === undefined) return undefined
+    refs.set(ref, revision)
     const path = inRepository(source.path)
     const key = `${revision} ${path}`
     const known = repository.heads.get(key)

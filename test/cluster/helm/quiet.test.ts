@@ -1,0 +1,99 @@
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { test as base } from '../../support/cluster-test.ts'
+import { request } from '../../support/control-plane.ts'
+import { helm } from '../../support/neighbours.ts'
+import { eventually } from '../../support/programs.ts'
+import { gitChart, helmWorld } from './world.ts'
+
+const program = helm('4.2')
+const test = base.skipIf(program === undefined)
+
+const chart = (name: string) => ({
+  [`charts/${name}/Chart.yaml`]: `apiVersion: v2\nname: ${name}\nversion: 1.0.0\n`,
+  [`charts/${name}/values.yaml`]: 'text: one\n',
+  [`charts/${name}/templates/config.yaml`]:
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "{{ .Release.Name }}"}\ndata: {text: "{{ .Values.text }}"}\n',
+})
+const releases = Number(process.env["FLUXCTL_RELEASES"] ?? 100)
+const users = 10
+
+test('over 100 releases that are as wanted, a pass asks nothing and starts nothing', {
+  timeout: 400_000,
+}, async ({ plane, namespace }) => {
+  await using world = await helmWorld(plane, namespace, {
+    files: { ...chart('common'), ...chart('other') },
+    args: ['--workers=4'],
+  })
+  // helm, counted
+  const counter = join(world.account.folder, 'helm')
+  const calls = join(world.account.folder, 'calls')
+  await writeFile(counter, `#!/bin/sh\necho "$1" >> ${calls}\nexec ${program} "$@"\n`)
+  await chmod(counter, 0o755)
+  await writeFile(calls, '')
+  const counted = async () => (await readFile(calls, 'utf8')).split('\n').length - 1
+  await world.restart('SIGTERM', [`--helm-path=${counter}`])
+
+  const path = `/apis/helm.fluxcd.io/v1/namespaces/${namespace}/helmreleases`
+  for (let number = 0; number < releases; number++) {
+    const name = `release-${number}`
+    const source = gitChart(world.upstream, number < users ? 'charts/common' : 'charts/other')
+    await request(plane, 'POST', path, {
+      apiVersion: 'helm.fluxcd.io/v1',
+      kind: 'HelmRelease',
+      metadata: { name },
+      spec: { chart: source, releaseName: name },
+    })
+  }
+  const passes = async () => {
+    const text = await (await fetch(`${world.operator.url}/metrics`)).text()
+    const sum = (end: string) =>
+      [...text.matchAll(new RegExp(`flux_helm_operator_release_duration_seconds_${end}{[^}]*} (\\S+)`, 'g'))]
+        .map(([, value]) => Number(value))
+        .reduce((total, value) => total + value, 0)
+    return { count: sum('count'), seconds: sum('sum') }
+  }
+  const revisions = async (of: string) => {
+    const { body } = await request(
+      plane,
+      'GET',
+      `/api/v1/namespaces/${namespace}/secrets?labelSelector=owner%3Dhelm,version%3D${of}&limit=500`,
+    )
+    return (body as { items: { metadata: { labels: { name: string; status: string } } }[] }).items.map(
+      ({ metadata: { labels } }) => `${labels.name} ${labels.status}`,
+    )
+  }
+  await eventually(
+    async () => (await revisions('1')).filter((text) => text.endsWith(' deployed')).length === releases,
+    'all',
+    250_000,
+  )
+  const quiet = async () => {
+    const before = (await world.account.requests()).length
+    const { count } = await passes()
+    await eventually(async () => (await passes()).count >= count + releases, 'a round')
+    return (await world.account.requests()).length === before
+  }
+  await eventually(quiet, 'quiet', 60_000)
+
+  const [requests, processes, before] = [
+    (await world.account.requests()).length,
+    await counted(),
+    await passes(),
+  ]
+  await eventually(async () => (await passes()).count >= before.count + 3 * releases, 'three rounds')
+  const after = await passes()
+
+  expect((await world.account.requests()).length - requests).toBe(0)
+  expect((await counted()) - processes).toBe(0)
+  const msForAll = ((after.seconds - before.seconds) / (after.count - before.count)) * releases * 1000
+  console.log(`a quiet pass over ${releases} releases: ${msForAll.toFixed(1)} ms`)
+
+  await world.upstream.commit({ 'charts/common/values.yaml': 'text: two\n' })
+  await eventually(async () => (await revisions('2')).length === users, 'upgrades', 60_000)
+  await eventually(quiet, 'quiet again', 60_000)
+  expect((await revisions('2')).sort()).toEqual(
+    Array.from({ length: users }, (_, number) => `release-${number} deployed`),
+  )
+})
