@@ -1,7 +1,11 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { type JsonValue, valueAt } from '../../../src/core/json.ts'
 import { test } from '../../support/cluster-test.ts'
-import { type ControlPlaneAccess, request } from '../../support/control-plane.ts'
+import { type ControlPlaneAccess, kubeconfigFor, request } from '../../support/control-plane.ts'
 import { gitServer } from '../../support/git-server.ts'
 import { eventually, type FluxdProcess, fluxd } from '../../support/programs.ts'
 import { configMap, deployment, readObject } from '../agent/fixtures.ts'
@@ -10,14 +14,62 @@ import { configMap, deployment, readObject } from '../agent/fixtures.ts'
 
 const mergePatch = { 'content-type': 'application/merge-patch+json' }
 
-async function driftWorld(plane: ControlPlaneAccess, namespace: string, args: readonly string[]) {
+/** A way to the API server that can be cut, or let nothing through any more. */
+async function relayTo(plane: ControlPlaneAccess) {
+  const pairs = new Set<[Socket, Socket]>()
+  const relay = createServer((near) => {
+    const far = connect(Number(new URL(plane.server).port), '127.0.0.1')
+    const pair: [Socket, Socket] = [near, far]
+    pairs.add(pair)
+    for (const socket of pair) {
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        pairs.delete(pair)
+        near.destroy()
+        far.destroy()
+      })
+    }
+    near.pipe(far).pipe(near)
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  const folder = await mkdtemp(join(tmpdir(), 'relay-'))
+  const kubeconfig = join(folder, 'kubeconfig')
+  const server = `https://127.0.0.1:${(relay.address() as AddressInfo).port}`
+  await writeFile(kubeconfig, kubeconfigFor({ ...plane, server }))
+  const cut = () => {
+    for (const [near, far] of pairs) {
+      near.destroy()
+      far.destroy()
+    }
+  }
+  return {
+    kubeconfig,
+    cut,
+    /** Connections that are open stay so, and nothing comes back on them. */
+    deafen() {
+      for (const [, far] of pairs) far.unpipe().pause()
+    },
+    async [Symbol.asyncDispose]() {
+      relay.close()
+      cut()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+async function driftWorld(
+  plane: ControlPlaneAccess,
+  namespace: string,
+  args: readonly string[],
+  kubeconfig = plane.kubeconfig,
+) {
   const upstream = await gitServer({
     'web.yaml': deployment('web', { namespace }),
     'settings.yaml': configMap('settings', namespace),
   })
   const start = async () => {
     const process = await fluxd({
-      kubeconfig: plane.kubeconfig,
+      kubeconfig,
       args: [
         `--git-url=${upstream.fileUrl}`,
         '--git-branch=main',
@@ -242,4 +294,49 @@ test('--drift=interval repairs at the next pass', async ({ plane, namespace }) =
 
   await eventually(async () => (await at(settings, 'data', 'from')) === 'git', 'the repair')
   expect(await at(web, 'spec', 'replicas')).toBe(5)
+})
+
+test('a watch that is cut goes on where it was: what happened meanwhile is repaired at once', async ({
+  plane,
+  namespace,
+}) => {
+  await using relay = await relayTo(plane)
+  await using world = await driftWorld(
+    plane,
+    namespace,
+    ['--drift=instant', '--sync-interval=1h', '--git-poll-interval=1h'],
+    relay.kubeconfig,
+  )
+  const { settings, edit, at, agent } = world
+  await world.looked()
+  const passes = () => agent.log.filter((line) => line.includes('trying to sync git changes')).length
+  const before = passes()
+
+  for (let cuts = 0; cuts < 3; cuts++) {
+    relay.cut()
+    await edit(settings, { data: { from: 'hand' } }, 'kubectl-edit')
+    await eventually(async () => (await at(settings, 'data', 'from')) === 'git', 'the change undone')
+  }
+
+  expect(passes()).toBe(before)
+})
+
+test('a connection that has gone deaf is found out, and what it hid is repaired', { timeout: 120_000 }, async ({
+  plane,
+  namespace,
+}) => {
+  await using relay = await relayTo(plane)
+  await using world = await driftWorld(
+    plane,
+    namespace,
+    ['--drift=instant', '--sync-interval=5s', '--sync-timeout=10s'],
+    relay.kubeconfig,
+  )
+  const { settings, edit, at } = world
+  await world.looked()
+
+  relay.deafen()
+  await edit(settings, { data: { from: 'hand' } }, 'kubectl-edit')
+
+  await eventually(async () => (await at(settings, 'data', 'from')) === 'git', 'the change undone')
 })
