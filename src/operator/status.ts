@@ -57,9 +57,10 @@ export function createStatusWriter({
 
   const write = async (release: HelmRelease, next: HelmReleaseStatus): Promise<void> => {
     const before = of(release)
+    const patch = difference(format(release, before), format(release, next))
+    if (patch === undefined && written.has(release.uid)) return
     written.set(release.uid, next)
     metrics.setConditions(release, next.conditions)
-    const patch = difference(format(release, before), format(release, next))
     if (patch === undefined) return
     try {
       const object = await cluster.patch(

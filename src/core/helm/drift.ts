@@ -10,6 +10,8 @@ import { changedKeys } from './values.ts'
  * carry `fluxcd.io/ignore: "true"`.
  */
 
+/** what applying writes beside the manifest */
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration'
 const bookkeeping = ['managedFields', 'resourceVersion', 'generation', 'uid', 'creationTimestamp']
 
 /** Dotted paths where a dry run would change the live object, `ignored` ones and everything below them left out. */
@@ -43,5 +45,7 @@ function plain({ status: _, metadata, ...rest }: JsonObject): JsonObject {
   const kept = Object.entries(isJsonObject(metadata) ? metadata : {}).filter(
     ([key]) => !bookkeeping.includes(key),
   )
-  return { ...rest, metadata: Object.fromEntries(kept) }
+  const { annotations, ...others } = Object.fromEntries(kept)
+  const { [lastApplied]: __, ...notes } = isJsonObject(annotations) ? annotations : {}
+  return { ...rest, metadata: { ...others, annotations: notes } }
 }
