@@ -38,6 +38,8 @@ export interface KubeApiOptions extends Omit<ControlPlaneOptions, 'env' | 'portF
   portForwards?: readonly PortForwardTarget[]
   /** how many changes are remembered for watches that begin in the past */
   historySize?: number
+  /** images that can never be pulled: their pods never become ready; needs `controllers` */
+  neverReady?: (image: string) => boolean
 }
 
 type PortForwardTarget =
@@ -53,6 +55,7 @@ export async function startKubeApi({
   controllers = false,
   portForwards = [],
   historySize,
+  neverReady,
   signal,
 }: KubeApiOptions = {}): Promise<KubeApi> {
   signal?.throwIfAborted()
@@ -67,12 +70,12 @@ export async function startKubeApi({
   const ends: (() => void)[] = []
 
   let server: ApiServer | undefined
+  const handlers: Handlers = {
+    world,
+    access: new Access({ store, now, token }),
+    server: () => `https://127.0.0.1:${server?.port}`,
+  }
   const start = async (port: number) => {
-    const handlers: Handlers = {
-      world,
-      access: new Access({ store, now, token }),
-      server: () => `https://127.0.0.1:${server?.port}`,
-    }
     server = await startServer({ handlers, audit, certificate, port, targets: forwardTo(portForwards) })
   }
   const stop = async () => {
@@ -95,7 +98,7 @@ export async function startKubeApi({
     createFirstObjects(client, { port })
     if (controllers) {
       ends.push(furnishNamespaces(client, certificate.cert))
-      const running = startControllers(client, {})
+      const running = startControllers(client, neverReady ? { neverReady } : {})
       ends.push(() => running.close())
     }
     const access = {
@@ -153,6 +156,6 @@ function forwardTo(forwards: readonly PortForwardTarget[]): PortForwardTargets {
     const found = forwards.find((forward) => forward.namespace === namespace && forward.port === port)
     if (found !== undefined && 'targetSocket' in found) return { socket: found.targetSocket }
     if (found !== undefined) return { host: '127.0.0.1', port: found.targetPort }
-    return `nothing listens on port ${port} of pod ${namespace}/${pod}`
+    return `no forward found for port ${port} in pod "${namespace}/${pod}"`
   }
 }

@@ -78,7 +78,8 @@ export function collectGarbage(world: World): () => void {
       return
     }
     const object = store.get(change)
-    if (object === undefined || object.metadata['uid'] !== uid) return
+    // a later change of it is still to be told, and of what happened before that too
+    if (object?.metadata['resourceVersion'] !== String(change.version)) return
     if (object.metadata['deletionTimestamp'] === undefined) {
       const owners = ownersOf(object)
       if (owners.length > 0 && owners.every((owner) => !places.has(owner.uid))) release(uid, 'Background')

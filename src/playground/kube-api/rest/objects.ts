@@ -509,7 +509,9 @@ function replace(
   // a scheduler may do what is forbidden to others, and nobody counts it
   const counted = subresource === 'binding' ? completed : countGeneration(resource, live, completed)
   const prepared = prepareDefinition(resource, counted, live, now)
-  if (subresource !== 'binding') validate(resource, prepared, live)
+  if (subresource !== 'binding') {
+    validate(resource, prepared, live, { onlyStatus: subresource === 'status' })
+  }
   const place = placeOf(resource, live)
   if (hasEnded(resource, live, prepared)) {
     if (dryRun) return prepared

@@ -173,17 +173,20 @@ function prepareJob(job: KubeObject): KubeObject {
   const template = isJsonObject(spec['template']) ? spec['template'] : {}
   const metadata = isJsonObject(template['metadata']) ? template['metadata'] : {}
   const own = isJsonObject(metadata['labels']) ? metadata['labels'] : {}
+  const all = { ...own, ...labels }
   const selector = isJsonObject(spec['selector']) ? spec['selector'] : {}
   const matchLabels = isJsonObject(selector['matchLabels']) ? selector['matchLabels'] : {}
   return {
     ...job,
+    // a Job without labels has those of its pods
+    metadata: { ...job.metadata, labels: job.metadata['labels'] ?? all },
     spec: {
       ...spec,
       selector: {
         ...selector,
         matchLabels: { ...matchLabels, 'batch.kubernetes.io/controller-uid': uid },
       },
-      template: { ...template, metadata: { ...metadata, labels: { ...own, ...labels } } },
+      template: { ...template, metadata: { ...metadata, labels: all } },
     },
     status: {},
   }
