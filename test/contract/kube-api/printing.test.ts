@@ -86,7 +86,6 @@ test.for(
       plural: `${core}/endpoints`,
       object: { subsets: [{ addresses: [{ ip: '1.2.3.4' }], ports: [{ port: 80 }] }] },
     },
-    { plural: `${core}/resourcequotas`, object: { spec: { hard: { 'count/jobs.batch': '10' } } } },
     { plural: `${core}/limitranges`, object: { spec: { limits: [{ type: 'Pod', max: { cpu: '1' } }] } } },
     { plural: `${apps}/deployments`, object: { ...deployment('x', { paused: true, replicas: 0 }) } },
     {

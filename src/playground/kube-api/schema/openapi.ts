@@ -267,7 +267,7 @@ class Writer {
     }
     const name = `${resource.group.split('.').reverse().join('.')}.${resource.version}.${resource.kind}`
     if (this.#written.has(name)) return name
-    const written = writtenSchemaOf(resource) ?? {}
+    const written = withAlternatives(writtenSchemaOf(resource) ?? {})
     const properties = isJsonObject(written['properties']) ? written['properties'] : {}
     this.#named(`${meta}.ObjectMeta`)
     this.#written.set(name, {
@@ -380,6 +380,18 @@ class Writer {
       ...(schema.enum !== undefined && { enum: [...schema.enum].sort() }),
     }
   }
+}
+
+/** A structural schema as it is published: what may be an integer or a string says so in OpenAPI's words too. */
+function withAlternatives<Value extends JsonValue>(schema: Value): Value {
+  if (Array.isArray(schema)) return schema.map(withAlternatives) as Value
+  if (!isJsonObject(schema)) return schema
+  const entries = Object.entries(schema).map(([key, value]) => [key, withAlternatives(value)])
+  const either = schema['x-kubernetes-int-or-string'] === true && !('anyOf' in schema || 'allOf' in schema)
+  return {
+    ...Object.fromEntries(entries),
+    ...(either && { anyOf: [{ type: 'integer' }, { type: 'string' }] }),
+  } as Value
 }
 
 function withoutNothing(operations: Record<string, JsonObject | undefined>): JsonObject {

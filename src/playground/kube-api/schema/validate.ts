@@ -48,9 +48,15 @@ import {
  * of kinds that only clusters use.
  *
  * @param old the object before an update
+ * @param options.onlyStatus the update is one of `status`
  * @throws StatusError 422 with a cause for each field
  */
-export function validate(resource: Resource, object: KubeObject, old?: KubeObject): void {
+export function validate(
+  resource: Resource,
+  object: KubeObject,
+  old?: KubeObject,
+  { onlyStatus = false }: { onlyStatus?: boolean } = {},
+): void {
   const causes: Cause[] = []
   const root = new Place(object, '', causes)
   const collection = resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`
@@ -59,7 +65,12 @@ export function validate(resource: Resource, object: KubeObject, old?: KubeObjec
   if (old !== undefined) checkMetadataUpdate(root.at('metadata'), old.metadata)
   if (resource.custom) {
     const { apiVersion: _apiVersion, kind: _kind, metadata: _metadata, ...rest } = object
-    causes.push(...checkCustom(rest, resource.schema, ''))
+    const status = resource.schema.fields?.['status']
+    if (onlyStatus && status !== undefined) {
+      // the server gives the whole path to the field, and tells of it in words from `status` on
+      const found = checkCustom(rest['status'] ?? {}, status, '')
+      causes.push(...found.map((cause) => ({ ...cause, field: `status.${cause.field}` })))
+    } else causes.push(...checkCustom(rest, resource.schema, ''))
   } else {
     checks[collection]?.(root, old)
     if (old !== undefined) updateChecks[collection]?.(root, old)
@@ -126,7 +137,17 @@ function checkMetadataUpdate(metadata: Place, old: JsonObject): void {
 type Check = (root: Place, old: KubeObject | undefined) => void
 
 /** Of new objects and of changed ones. */
+function checkEvent(root: Place, field: 'involvedObject' | 'regarding'): void {
+  const own = root.at('metadata').at('namespace').text
+  const namespace = root.at(field).at('namespace')
+  if (namespace.text === '' ? own !== 'default' : namespace.text !== own) {
+    namespace.under('involvedObject.namespace').invalid('does not match event.namespace')
+  }
+}
+
 const checks: Readonly<Record<string, Check>> = {
+  events: (root) => checkEvent(root, 'involvedObject'),
+  'events.events.k8s.io': (root) => checkEvent(root, 'regarding'),
   configmaps: checkConfigMap,
   secrets: checkSecret,
   services: (root) => checkService(root),
