@@ -58,7 +58,7 @@ export function readPatched(
   const prefix = patch.type === 'json' ? 'json patch ' : ''
   const strict = duplicates.map((path) => `${prefix}duplicate field "${path}"`)
   const refuse = (what: string) => {
-    const written = patch.type === 'strategic' ? formatGo(patch.value) : JSON.stringify(patched)
+    const written = patch.type === 'strategic' ? formatGo(leftOf(patch.value)) : JSON.stringify(patched)
     const message = `Invalid value: ${quoteGo(written)}: ${what}`
     const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }]
     return new StatusError(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes })
@@ -72,6 +72,17 @@ export function readPatched(
   }
   if (mode === 'Strict' && strict.length > 0) throw refuse(`strict decoding error: ${strict.join(', ')}`)
   return { object, warnings: mode === 'Warn' ? strict : [] }
+}
+
+/** What the server has left of a strategic merge patch once it has merged it: no directives, and no ordered lists. */
+function leftOf(patch: JsonValue): JsonValue {
+  if (!isJsonObject(patch)) return patch
+  const order = '$setElementOrder/'
+  const done = new Set(
+    Object.keys(patch).flatMap((key) => (key.startsWith(order) ? [key, key.slice(order.length)] : [])),
+  )
+  const left = Object.entries(patch).filter(([key]) => !done.has(key) && key !== '$retainKeys')
+  return Object.fromEntries(left.map(([key, value]) => [key, leftOf(value)]))
 }
 
 /** An object in the one way of writing it, whatever it has too much. @throws StatusError 500 on wrong types */
@@ -230,7 +241,8 @@ class Reader {
       }
       const found = this.#value(given, field, schema, [...path, name])
       if (found === undefined) continue
-      if (field.zero === undefined && isDropped(found, field)) continue
+      // an empty list of managed fields is a request to forget them
+      if (field.zero === undefined && isDropped(found, field) && name !== 'managedFields') continue
       if (field.zero === 'written' && isEmptyCollection(found, field)) continue
       read[name] = found
     }
