@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../core/json.ts'
 import { at, listAt, objectAt, textAt } from '../fields.ts'
 import { type KubeObject, StatusError } from '../model.ts'
-import { parseSchedule } from './cron-schedule.ts'
+import { parseSchedule, type Schedule } from './cron-schedule.ts'
 import { type Controller, type Host, timestamp } from './host.ts'
 import { isFinished } from './jobs.ts'
 import { byCreation, isGoing, namespaceOf, ownerReference, updateStatus } from './owners.ts'
@@ -16,6 +16,7 @@ import { byCreation, isGoing, namespaceOf, ownerReference, updateStatus } from '
 const collection = 'cronjobs.batch'
 /** as long as timers go */
 const longestWaitMs = 2 ** 31 - 1
+const dayMs = 24 * 3_600_000
 
 export function createCronJobs(host: Host): Controller {
   const client = host.as('kube-controller-manager')
@@ -82,9 +83,8 @@ export function createCronJobs(host: Host): Controller {
     )
     const deadline = at(cronJob, 'spec.startingDeadlineSeconds')
     const since = typeof deadline === 'number' ? Math.max(last, now - deadline * 1000) : last
-    let due: number | undefined
-    for (let time = schedule.next(since); time !== undefined && time <= now; time = schedule.next(time))
-      due = time
+    // a day is short to look through, and most schedules have a time in it
+    const due = lastTime(schedule, Math.max(since, now - dayMs), now) ?? lastTime(schedule, since, now)
     if (due !== undefined) start(cronJob, due, status)
     const next = schedule.next(now)
     if (next !== undefined) host.later(Math.min(longestWaitMs, next - now + 1), controller, cronJob)
@@ -155,6 +155,17 @@ export function createCronJobs(host: Host): Controller {
   ): void {
     host.record('cronjob-controller', cronJob, { type, reason, message })
   }
+}
+
+/** The last time of a schedule that is after one time and not after another. */
+function lastTime(schedule: Schedule, afterMs: number, untilMs: number): number | undefined {
+  let last: number | undefined
+  let time = schedule.next(afterMs)
+  while (time !== undefined && time <= untilMs) {
+    last = time
+    time = schedule.next(time)
+  }
+  return last
 }
 
 function reference({ metadata }: KubeObject): JsonObject {

@@ -13,8 +13,8 @@ import { canonical, isGoing, labelsOf, namespaceOf } from './owners.ts'
  * selectors and scheduling gates are.
  */
 
-export const nodeName = 'node-0'
-export const outcomeAnnotation = 'playground.fluxcd.io/outcome'
+const nodeName = 'node-0'
+const outcomeAnnotation = 'playground.fluxcd.io/outcome'
 
 const outcomes = ['never-ready', 'failed', 'succeeded', 'running'] as const
 type Outcome = (typeof outcomes)[number]

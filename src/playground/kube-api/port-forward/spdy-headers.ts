@@ -24,7 +24,7 @@ const plainText =
   'image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,publicprivatemax-age=' +
   'gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.'
 
-export const headerDictionary = Buffer.concat([
+const headerDictionary = Buffer.concat([
   ...lengthPrefixedWords.split(' ').map((word) => lengthPrefixed(word.replace('_', ' '))),
   Buffer.from(plainText),
 ])

@@ -280,6 +280,29 @@ test('a CronJob makes a Job each time, and keeps a few', async () => {
   }
 })
 
+test('of many times that were missed, only the last is made up for', async () => {
+  vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now: new Date('2026-03-01T10:00:30Z') })
+  try {
+    const cluster = startTestCluster()
+    cluster.create({
+      kind: 'CronJob',
+      metadata: { name: 'tick' },
+      spec: { schedule: '*/5 * * * *', suspend: true, jobTemplate: { spec: job().spec } },
+    })
+    vi.setSystemTime(new Date('2026-05-01T10:01:00Z'))
+
+    cluster.client.patch('cronjobs.batch', 'demo', 'tick', { spec: { suspend: false } })
+
+    await cluster.until(() => cluster.list('jobs.batch').length > 0)
+    expect(textAt(cluster.get('cronjobs.batch', 'tick'), 'status.lastScheduleTime')).toBe(
+      '2026-05-01T10:00:00Z',
+    )
+    expect(cluster.list('jobs.batch')).toHaveLength(1)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 test('a service tells which of its pods are ready', async () => {
   const cluster = startTestCluster()
   cluster.create({
