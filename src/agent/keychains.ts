@@ -1,6 +1,6 @@
 import { messageOf } from '../core/errors.ts'
 import { canonicalName, type ImageRef } from '../core/image/ref.ts'
-import { isJsonObject, valueAt } from '../core/json.ts'
+import { type JsonObject, valueAt } from '../core/json.ts'
 import type { Cluster } from '../ports/cluster.ts'
 import type { Log } from '../ports/log.ts'
 import type { Keychain } from '../ports/registry.ts'
@@ -25,6 +25,9 @@ export interface KeychainsOptions {
   defaults(): Promise<Keychain>
   log: Log
 }
+
+/** More service accounts, or namespaces, than this are listed. */
+const manyAccounts = 10
 
 export function createKeychains({ cluster, view, parse, defaults, log }: KeychainsOptions): Keychains {
   const merge = (chains: readonly Keychain[]): Keychain => new Map(chains.flatMap((chain) => [...chain]))
@@ -52,12 +55,35 @@ export function createKeychains({ cluster, view, parse, defaults, log }: Keychai
     }
   }
 
-  const readAccountSecrets = async (namespace: string, name: string): Promise<string[]> => {
-    const account = await read('ServiceAccount', namespace, name).catch(() => undefined)
-    const secrets = isJsonObject(account) ? account['imagePullSecrets'] : undefined
-    return (Array.isArray(secrets) ? secrets : [])
-      .map((secret) => valueAt(secret, 'name'))
-      .filter((secret) => typeof secret === 'string')
+  /** Pull secrets of service accounts, by `namespace/name`. Many are listed, for each by itself would be a request. */
+  const readAccounts = async (
+    wanted: ReadonlyMap<string, LiveWorkload['pull']>,
+  ): Promise<Map<string, string[]>> => {
+    const found = new Map<string, string[]>()
+    const namespaces = new Set([...wanted.values()].map(({ namespace }) => namespace))
+    if (wanted.size > manyAccounts) {
+      const scopes =
+        namespaces.size > manyAccounts ? [{}] : [...namespaces].map((namespace) => ({ namespace }))
+      try {
+        const type = (await cluster.discover()).find('v1', 'ServiceAccount')
+        for (const scope of type ? scopes : []) {
+          for (const account of type ? (await cluster.list(type, scope)).items : []) {
+            const metadata = account['metadata']
+            const key = `${String(valueAt(metadata, 'namespace'))}/${String(valueAt(metadata, 'name'))}`
+            if (wanted.has(key)) found.set(key, pullSecretsOf(account))
+          }
+        }
+        return found
+      } catch {
+        // where rights are for single ones, or none at all, each is asked for
+      }
+    }
+    const readOne = async ([key, { namespace, serviceAccount }]: [string, LiveWorkload['pull']]) => {
+      const account = await read('ServiceAccount', namespace, serviceAccount).catch(() => undefined)
+      found.set(key, pullSecretsOf(account))
+    }
+    await Promise.all([...wanted].map(readOne))
+    return found
   }
 
   return {
@@ -80,18 +106,13 @@ export function createKeychains({ cluster, view, parse, defaults, log }: Keychai
         once.set(key, known)
         return known
       }
-      const accounts = new Map<string, Promise<string[]>>()
-      const accountSecrets = ({ pull }: LiveWorkload): Promise<string[]> => {
-        const key = `${pull.namespace}/${pull.serviceAccount}`
-        const known = accounts.get(key) ?? readAccountSecrets(pull.namespace, pull.serviceAccount)
-        accounts.set(key, known)
-        return known
-      }
+      const pulls = [...users.values()].flatMap(({ workloads }) => workloads.map(({ pull }) => pull))
+      const accounts = await readAccounts(new Map(pulls.map((pull) => [accountOf(pull), pull])))
       const base = await defaults()
       return Promise.all(
         [...users.values()].map(async ({ image, workloads }) => {
           const chains = workloads.map(async (workload) => {
-            const names = [...(await accountSecrets(workload)), ...workload.pull.secrets]
+            const names = [...(accounts.get(accountOf(workload.pull)) ?? []), ...workload.pull.secrets]
             return Promise.all(names.map((name) => secret(workload.pull.namespace, name)))
           })
           return { image, keychain: merge([base, ...(await Promise.all(chains)).flat()]) }
@@ -99,6 +120,17 @@ export function createKeychains({ cluster, view, parse, defaults, log }: Keychai
       )
     },
   }
+}
+
+function accountOf({ namespace, serviceAccount }: LiveWorkload['pull']): string {
+  return `${namespace}/${serviceAccount}`
+}
+
+function pullSecretsOf(account: JsonObject | undefined): string[] {
+  const secrets = account?.['imagePullSecrets']
+  return (Array.isArray(secrets) ? secrets : [])
+    .map((secret) => valueAt(secret, 'name'))
+    .filter((name) => typeof name === 'string')
 }
 
 function decodeBase64(text: string): string {
