@@ -22,7 +22,7 @@ export interface Decoded {
 
 const objectTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
 
-export const patchTypes = {
+const patchTypes = {
   'application/json-patch+json': 'json',
   'application/merge-patch+json': 'merge',
   'application/strategic-merge-patch+json': 'strategic',

@@ -6,9 +6,9 @@ import roles from './roles.json' with { type: 'json' }
 
 /** What is there before anybody comes: namespaces, roles, the API's own service. */
 
-export const firstNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system']
+const firstNamespaces = ['default', 'kube-node-lease', 'kube-public', 'kube-system']
 
-export interface RoleTable {
+interface RoleTable {
   clusterRoles: JsonObject[]
   clusterRoleBindings: JsonObject[]
 }

@@ -129,7 +129,7 @@ function readPosition(
 }
 
 /** 0 where nothing is said. @throws StatusError 400 */
-export function readVersion(text: string): number {
+function readVersion(text: string): number {
   if (text === '') return 0
   if (/^\d+$/.test(text)) return Number(text)
   throw badRequest(

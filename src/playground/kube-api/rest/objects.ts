@@ -403,7 +403,7 @@ function withGeneratedName(world: World, resource: Resource, object: KubeObject)
 }
 
 /** Five letters without vowels and digits without those that look like letters, as Kubernetes makes them. */
-export function randomSuffix(): string {
+function randomSuffix(): string {
   const letters = 'bcdfghjklmnpqrstvwxz2456789'
   return Array.from({ length: 5 }, () => letters[Math.floor(Math.random() * letters.length)]).join('')
 }

@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from '../../../core/json.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../../../core/json.ts'
 
 /**
  * JSON as the API server reads it: integers with every digit, keys that come twice noticed, and faults told in the
@@ -74,7 +74,10 @@ class Reader {
       this.#skipSpace()
       if (this.#text[this.#at] !== ':') throw this.#unexpected('after object key')
       this.#at++
-      const value = this.#value(at)
+      const read = this.#value(at)
+      const before = Object.hasOwn(object, key) ? object[key] : undefined
+      // Go reads a second object into the first
+      const value = isJsonObject(before) && isJsonObject(read) ? { ...before, ...read } : read
       if (key === '__proto__')
         Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
       else object[key] = value

@@ -3,7 +3,7 @@ import { applyPatch } from '../apply/patch.ts'
 import type { KubeObject, ObjectMeta, Resource } from '../model.ts'
 import { types } from '../schema/types.ts'
 import { applyObject, getObject, type PatchType, updateObject } from './objects.ts'
-import { apiVersionOf } from './resources.ts'
+import { apiVersionOf, placeOf } from './resources.ts'
 import { invalid } from './status.ts'
 import type { World, Writer } from './world.ts'
 
@@ -89,7 +89,35 @@ export function applyScale(
   const wanted =
     replicas === undefined ? named : withValueAt(named, scalePaths(resource).specReplicas, replicas)
   const { object } = applyObject(world, resource, namespace, name, wanted, writer, { subresource: 'scale' })
-  return readScale(resource, object)
+  return readScale(resource, replicas === 0 ? ownAlone(world, resource, object, writer) : object)
+}
+
+/** Go leaves a 0 out of a Scale: whoever else owned the number owned what is not there, and owns it no more. */
+function ownAlone(
+  world: World,
+  resource: Resource,
+  object: KubeObject,
+  { manager, dryRun }: Writer,
+): KubeObject {
+  const { managedFields } = object.metadata
+  const steps = stepsOf(scalePaths(resource).specReplicas).map((step) => `f:${step}`)
+  let changed = false
+  const entries = (Array.isArray(managedFields) ? managedFields : []).map((entry) => {
+    const own = valueAt(entry, 'manager') === manager && valueAt(entry, 'subresource') === 'scale'
+    const fields = valueAt(entry, 'fieldsV1')
+    if (own || !isJsonObject(entry) || !isJsonObject(fields)) return entry
+    if (valueAt(fields, ...steps) === undefined) return entry
+    changed = true
+    return { ...entry, fieldsV1: without(fields, steps) }
+  })
+  if (!changed || dryRun === true) return object
+  const metadata = { ...object.metadata, managedFields: entries }
+  return world.store.update(placeOf(resource, object), { ...object, metadata })
+}
+
+function without(fields: JsonObject, [step = '', ...rest]: readonly string[]): JsonObject {
+  const { [step]: found, ...others } = fields
+  return rest.length === 0 || !isJsonObject(found) ? others : { ...others, [step]: without(found, rest) }
 }
 
 export function patchScale(

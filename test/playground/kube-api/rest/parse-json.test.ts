@@ -24,6 +24,13 @@ test('keys that come twice are told by their path, and the last value counts', (
   expect(value).toEqual({ a: 2, b: [{ c: { d: 2 } }] })
 })
 
+test('an object that comes twice is both', () => {
+  const { value, duplicates } = parseJson('{"a": {"b": 1, "c": 1}, "a": {"c": 2}, "d": {}, "d": 1}')
+
+  expect(duplicates).toEqual(['a', 'd'])
+  expect(value).toEqual({ a: { b: 1, c: 2 }, d: 1 })
+})
+
 test('a key may be called anything', () => {
   const { value } = parseJson('{"__proto__": 1}')
 
