@@ -12,6 +12,7 @@ import { readDockerConfig } from '../adapters/registry/docker-config.ts'
 import { createMemoryStore } from '../adapters/store/memory.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
+import { keepHeapSmall } from '../adapters/system/memory.ts'
 import { createMetrics } from '../adapters/system/metrics.ts'
 import { makeOwnFolder } from '../adapters/system/own-folder.ts'
 import { FluxError, messageOf } from '../core/errors.ts'
@@ -92,6 +93,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  keepHeapSmall(signal)
   const connection = await loadKubeConnection(config.kubeconfig ? { kubeconfig: config.kubeconfig } : {})
   const cluster = createCluster({ connection })
   const metrics = createMetrics()
