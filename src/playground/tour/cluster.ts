@@ -27,7 +27,7 @@ export interface TourCluster {
 }
 
 /** What the tour makes in a cluster, and takes away again. */
-export const ownNamespaces = ['demo', 'flux'] as const
+const ownNamespaces = ['demo', 'flux'] as const
 
 /** What stands in a cluster before anybody uses it; `local-path-storage` comes with kind. */
 const systemNamespaces = new Set([
@@ -102,10 +102,7 @@ export async function openGivenCluster(file: string, copy: string): Promise<Tour
     server: access.server,
     kubeconfig: copy,
     forwards: false,
-    // a real kubelet can't pull from our registry; kwok pretends to
-    runsPods:
-      nodes.length > 0 &&
-      nodes.every((node) => valueAt(node, 'metadata', 'annotations', 'kwok.x-k8s.io/node') !== undefined),
+    runsPods: nodes.length > 0 && nodes.every(pretends),
     request,
     async close() {
       for (const name of ownNamespaces) {
@@ -113,6 +110,14 @@ export async function openGivenCluster(file: string, copy: string): Promise<Tour
       }
     },
   }
+}
+
+/** Whether a node only says that it runs pods, as kwok's and the playground's: a real one can't pull from our registry. */
+function pretends(node: JsonValue): boolean {
+  return (
+    valueAt(node, 'metadata', 'annotations', 'kwok.x-k8s.io/node') !== undefined ||
+    valueAt(node, 'status', 'nodeInfo', 'kubeletVersion') === 'playground'
+  )
 }
 
 interface Access {
