@@ -1,25 +1,26 @@
 import { FluxError } from '../core/errors.ts'
-import type { JsonObject } from '../core/json.ts'
 import { valueAt } from '../core/json.ts'
 import type { LoadedResource } from '../core/manifest/load.ts'
 import type { ResourceId } from '../core/resource/id.ts'
 import { checksumOf } from '../core/sync/inventory.ts'
-import { changedIds, type PlannedApply, planSync, type SkipReason, type SyncPlan } from '../core/sync/plan.ts'
+import { changedIds, type PlannedApply, planSync, type SyncPlan } from '../core/sync/plan.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Cluster, Discovery, ListOptions, ResourceType } from '../ports/cluster.ts'
+import type { Cluster } from '../ports/cluster.ts'
 import type { CommitSummary, GitMirror, Revision } from '../ports/git.ts'
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
 import type { Turn } from '../runtime/queue.ts'
-import { createApplier, kindKey } from './applier.ts'
+import { createApplier } from './applier.ts'
 import type { ClusterView } from './cluster-view.ts'
-import { type LiveObject, objectName, readLiveObject } from './collection.ts'
+import type { LiveObject } from './collection.ts'
 import type { DriftMode } from './config.ts'
 import { createDrift, type DriftOptions } from './drift.ts'
-import type { LoadedManifests, ManifestStore } from './manifests.ts'
+import { readLive } from './live-objects.ts'
+import type { ManifestStore } from './manifests.ts'
 import type { SyncMarker } from './marker.ts'
 import type { Repository } from './repository.ts'
+import { createRevisions, definitionsIn, typesOf } from './revisions.ts'
 import { failureFields } from './tell.ts'
 
 /**
@@ -84,29 +85,21 @@ export interface SyncerOptions extends Pick<DriftOptions, 'queue' | 'intervalMs'
 }
 
 type Checksums = ReadonlyMap<ResourceId, string>
-type FindLive = (type: ResourceType, namespace: string | undefined, name: string) => LiveObject | undefined
 
 /** Applies in flight at once, over one connection. */
 const parallelApplies = 64
 /** Failures that aren't an object's own. */
 const endsPass = new Set<string>(['CLUSTER_UNREACHABLE', 'CLUSTER_DENIED'])
-/** v1's texts; what is not allowed is told in one line */
-const skipTexts: Record<SkipReason, string | undefined> = {
-  'ignored-in-git': 'not applying resource; ignore annotation in file',
-  'ignored-in-cluster': 'not applying resource; ignore annotation in cluster resource',
-  'namespace-not-allowed': undefined,
-}
-
 export function createSyncer(options: SyncerOptions): Syncer {
   const { repository, cluster, view, marker, clock, metrics } = options
   const log = options.log.with({ component: 'sync-loop' })
   const failures = new Map<ResourceId, SyncFailure>()
   const applier = createApplier({ cluster, view, clock, log })
   const { applied } = applier
+  const revisions = createRevisions(options)
   const drift = createDrift({ ...options, mode: options.drift, applier, failures })
   /** the pass that ended last: its revision, what it wanted, and kinds that nobody knew */
   let last: { revision: Revision; checksums: Checksums; unscoped: boolean } | undefined
-  let warned = new Set<string>()
   /** where we left the marker */
   let marked: Revision | undefined
   let sharingTold = false
@@ -119,56 +112,6 @@ export function createSyncer(options: SyncerOptions): Syncer {
       const live = view.find(known.type, known.item.namespace || undefined, known.item.name)
       return applier.isAsApplied(known, live) || drift.leaves(known, live)
     })
-
-  /** Live objects of these types: from the view where it can be trusted, by lists elsewhere and on a full pass. */
-  const readLive = async (
-    types: readonly ResourceType[],
-    full: boolean,
-    signal: AbortSignal,
-  ): Promise<FindLive> => {
-    const listed = new Map<ResourceType, Map<string, LiveObject>>()
-    const trusted = !full && view.healthy()
-    await Promise.all(
-      types.map(async (type) => {
-        if (trusted && view.isFollowed(type)) return
-        const objects = new Map<string, LiveObject>()
-        const scopes = type.namespaced && options.namespaces.length > 0 ? options.namespaces : [undefined]
-        for (const namespace of scopes) {
-          const scope = namespace === undefined ? {} : { namespace }
-          for (const item of await listAllowed(cluster, type, { metadataOnly: true, signal, ...scope })) {
-            const live = readLiveObject(item, type)
-            objects.set(objectName(live.key.namespace, live.key.name), live)
-          }
-        }
-        listed.set(type, objects)
-      }),
-    )
-    return (type, namespace, name) => {
-      const objects = listed.get(type)
-      return objects ? objects.get(objectName(namespace, name)) : view.find(type, namespace, name)
-    }
-  }
-
-  /** Manifests of the head, or nothing where they can't be synced: then every fault is told. */
-  const loadOrTell = async (mirror: GitMirror, head: Revision): Promise<LoadedManifests | undefined> => {
-    const manifests = await options.manifests.load(mirror, head)
-    for (const fault of manifests.faults)
-      log.write({ ...failureFields(fault), err: `loading resources from repo: ${fault.what}` })
-    const unknown = new Set(manifests.unscoped.map(({ name }) => name))
-    for (const { name, apiVersion, kind, source } of manifests.unscoped) {
-      if (warned.has(name)) continue
-      log.write({
-        warn: `cannot find scope of resource ${name}: the API server serves no ${kind} in ${apiVersion}`,
-        impact: `resource ${name} will be excluded until its scope is available`,
-        source,
-      })
-    }
-    for (const name of warned) {
-      if (!unknown.has(name)) log.write({ info: `found scope of resource ${name}, back in business!` })
-    }
-    warned = unknown
-    return manifests.faults.length > 0 ? undefined : manifests
-  }
 
   /** Apply one stage in parallel. What fails is kept by resource; a cluster that is gone ends the pass. */
   const applyStage = async (
@@ -231,12 +174,12 @@ export function createSyncer(options: SyncerOptions): Syncer {
     })
 
     if (full && last?.unscoped) cluster.forgetDiscovery()
-    const manifests = await loadOrTell(mirror, head)
+    const manifests = await revisions.loadOrTell(mirror, head)
     if (!manifests)
       throw new FluxError('SYNC_HELD', { what: 'the manifests of the revision cannot be synced' })
     const served = await cluster.discover(signal)
     const types = typesOf(manifests.resources, served)
-    const findLive = await readLive(types, full || last === undefined, signal)
+    const findLive = await readLive(options, types, full || last === undefined, signal)
     const liveOf = ({ manifest, namespace }: LoadedResource) => {
       const type = served.find(manifest.apiVersion, manifest.kind)
       return type && findLive(type, namespace || undefined, manifest.name)
@@ -247,7 +190,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
       allowedNamespaces: options.namespaces,
       syncSet: options.syncSet,
     })
-    tellSkipped(plan, manifests)
+    revisions.tellSkipped(plan, manifests)
     for (const id of [...applied.keys(), ...failures.keys()]) {
       if (plan.checksums.has(id)) continue
       applied.delete(id)
@@ -324,43 +267,16 @@ export function createSyncer(options: SyncerOptions): Syncer {
 
   /** Before the first pass: the replicas that Git named when the marker was moved. */
   const learnReplicas = async (mirror: GitMirror, from: Revision | undefined): Promise<void> => {
-    for (const [id, manifest] of await previousManifests(mirror, from)) {
+    for (const [id, manifest] of await revisions.previous(mirror, from)) {
       const replicas = valueAt(manifest, 'spec', 'replicas')
       if (replicas !== undefined) applier.replicas.set(id, replicas)
     }
   }
 
-  const tellSkipped = ({ skipped }: SyncPlan, { resources }: LoadedManifests) => {
-    const excluded = skipped.filter(({ reason }) => reason === 'namespace-not-allowed').map(({ id }) => id)
-    if (excluded.length > 0) {
-      const warning = 'not applying resources; excluded by namespace constraints'
-      log.write({ method: 'Sync', warning, resources: excluded })
-    }
-    for (const { id, reason } of skipped) {
-      const info = skipTexts[reason]
-      if (info) log.write({ method: 'Sync', info, resource: id, source: resources.get(id)?.manifest.file })
-    }
-  }
-
   const previousChecksums = async (mirror: GitMirror, from: Revision | undefined): Promise<Checksums> => {
     if (last) return last.checksums
-    const manifests = await previousManifests(mirror, from)
+    const manifests = await revisions.previous(mirror, from)
     return new Map([...manifests].map(([id, manifest]) => [id, checksumOf(manifest)]))
-  }
-
-  const previousManifests = async (
-    mirror: GitMirror,
-    from: Revision | undefined,
-  ): Promise<Map<ResourceId, JsonObject>> => {
-    if (!from) return new Map()
-    try {
-      const { resources } = await options.manifests.load(mirror, from)
-      return new Map([...resources].map(([id, { manifest }]) => [id, manifest.value]))
-    } catch (thrown) {
-      const warning = 'failed to load last-synced resources. sync event may be inaccurate'
-      options.log.write({ component: 'daemon', warning, ...failureFields(thrown) })
-      return new Map()
-    }
   }
 
   return {
@@ -417,39 +333,4 @@ function syncTimeout(timeoutMs: number): FluxError {
     why: 'The API server was too slow.',
     next: 'The next pass goes on from here. --sync-timeout sets the limit.',
   })
-}
-
-/** A collection that we may not list has nothing that we know of. */
-async function listAllowed(cluster: Cluster, type: ResourceType, query: ListOptions): Promise<JsonObject[]> {
-  try {
-    return (await cluster.list(type, query)).items
-  } catch (thrown) {
-    if (thrown instanceof FluxError && thrown.code === 'CLUSTER_FORBIDDEN') return []
-    throw thrown
-  }
-}
-
-/** The types of these resources that the API server serves already. */
-function typesOf(resources: LoadedManifests['resources'], served: Discovery): ResourceType[] {
-  const types = new Set<ResourceType>()
-  for (const { manifest } of resources.values()) {
-    const type = served.find(manifest.apiVersion, manifest.kind)
-    if (type) types.add(type)
-  }
-  return [...types]
-}
-
-/** Kinds that the CustomResourceDefinitions of a revision define. */
-function definitionsIn({ resources }: LoadedManifests): Set<string> {
-  const kinds = new Set<string>()
-  for (const { manifest } of resources.values()) {
-    if (manifest.kind !== 'CustomResourceDefinition') continue
-    const group = String(valueAt(manifest.value, 'spec', 'group'))
-    const kind = String(valueAt(manifest.value, 'spec', 'names', 'kind'))
-    const versions = valueAt(manifest.value, 'spec', 'versions')
-    for (const version of Array.isArray(versions) ? versions : []) {
-      kinds.add(kindKey(`${group}/${String(valueAt(version, 'name'))}`, kind))
-    }
-  }
-  return kinds
 }

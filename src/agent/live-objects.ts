@@ -1,0 +1,59 @@
+import { FluxError } from '../core/errors.ts'
+import type { JsonObject } from '../core/json.ts'
+import type { Cluster, ListOptions, ResourceType } from '../ports/cluster.ts'
+import type { ClusterView } from './cluster-view.ts'
+import { type LiveObject, objectName, readLiveObject } from './collection.ts'
+
+/** What the cluster has of the kinds that a revision names. */
+export type FindLive = (
+  type: ResourceType,
+  namespace: string | undefined,
+  name: string,
+) => LiveObject | undefined
+
+interface LiveOptions {
+  cluster: Cluster
+  view: ClusterView
+  /** empty: all */
+  namespaces: readonly string[]
+}
+
+/** Live objects of these types: from the view where it can be trusted, by lists elsewhere and on a full pass. */
+export async function readLive(
+  { cluster, view, namespaces }: LiveOptions,
+  types: readonly ResourceType[],
+  full: boolean,
+  signal: AbortSignal,
+): Promise<FindLive> {
+  const listed = new Map<ResourceType, Map<string, LiveObject>>()
+  const trusted = !full && view.healthy()
+  await Promise.all(
+    types.map(async (type) => {
+      if (trusted && view.isFollowed(type)) return
+      const objects = new Map<string, LiveObject>()
+      const scopes = type.namespaced && namespaces.length > 0 ? namespaces : [undefined]
+      for (const namespace of scopes) {
+        const scope = namespace === undefined ? {} : { namespace }
+        for (const item of await listAllowed(cluster, type, { metadataOnly: true, signal, ...scope })) {
+          const live = readLiveObject(item, type)
+          objects.set(objectName(live.key.namespace, live.key.name), live)
+        }
+      }
+      listed.set(type, objects)
+    }),
+  )
+  return (type, namespace, name) => {
+    const objects = listed.get(type)
+    return objects ? objects.get(objectName(namespace, name)) : view.find(type, namespace, name)
+  }
+}
+
+/** A collection that we may not list has nothing that we know of. */
+async function listAllowed(cluster: Cluster, type: ResourceType, query: ListOptions): Promise<JsonObject[]> {
+  try {
+    return (await cluster.list(type, query)).items
+  } catch (thrown) {
+    if (thrown instanceof FluxError && thrown.code === 'CLUSTER_FORBIDDEN') return []
+    throw thrown
+  }
+}
