@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { maxPackedBytes } from '../adapters/helm/archive.ts'
@@ -91,7 +91,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function run(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   const connection = await loadKubeConnection(config.kubeconfig ? { kubeconfig: config.kubeconfig } : {})
   const cluster = createCluster({ connection, stateManager: 'helm-operator' })
-  const folder = await mkdtemp(join(tmpdir(), 'helm-operator-'))
+  const folder = await makeFolder(tmpdir())
   const metrics = createOperatorMetrics()
   try {
     log.write({ host: cluster.server, version: `kubernetes-${await cluster.version(signal)}` })
@@ -164,6 +164,27 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
   } finally {
     await cluster.close()
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** A folder for mirrors, charts and helm's caches; those of operators that were killed go. */
+async function makeFolder(parent: string): Promise<string> {
+  for (const name of await readdir(parent)) {
+    const pid = Number(/^helm-operator-(\d+)-/.exec(name)?.[1])
+    // in a container every operator has the same number
+    if (Number.isInteger(pid) && (pid === process.pid || !isAlive(pid))) {
+      await rm(join(parent, name), { recursive: true, force: true })
+    }
+  }
+  return mkdtemp(join(parent, `helm-operator-${process.pid}-`))
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

@@ -45,6 +45,7 @@ export interface HelmWorldOptions {
   version?: (typeof helmVersions)[number]
   args?: readonly string[]
   files?: Files
+  env?: Readonly<Record<string, string>>
 }
 
 const group = '/apis/helm.fluxcd.io/v1'
@@ -83,7 +84,7 @@ export async function serveHelmReleases(
 export async function helmWorld(
   plane: ControlPlaneAccess,
   namespace: string,
-  { version = '4.2', args = [], files = {} }: HelmWorldOptions = {},
+  { version = '4.2', args = [], files = {}, env = {} }: HelmWorldOptions = {},
 ): Promise<HelmWorld> {
   const program = helm(version)
   if (program === undefined) throw new Error(`no helm ${version}`)
@@ -102,6 +103,7 @@ export async function helmWorld(
         ...more,
       ],
       kubeconfig: account.kubeconfig,
+      env,
     })
   let operator = await start()
 
