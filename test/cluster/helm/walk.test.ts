@@ -284,10 +284,11 @@ describe.each(helmVersions)('with helm %s', (version) => {
 
         expect(await world.head()).toBe(revision)
         expect((await world.history('prod', 'podinfo-prod')).at(-1)).toMatch(/^deployed Rollback to /)
-        const { stdout } = await world.fluxctl('list-workloads', '-n=prod')
-        expect(stdout.split('\n').find((line) => line.startsWith('prod:helmrelease/podinfo-prod'))).toMatch(
-          /deployed|RolledBack/,
-        )
+        await eventually(async () => {
+          const { stdout } = await world.fluxctl('list-workloads', '-n=prod')
+          const line = stdout.split('\n').find((text) => text.startsWith('prod:helmrelease/podinfo-prod'))
+          return line?.includes(' rolled-back ')
+        }, 'rolled-back')
       })
 
       test('W20 secret values: failed without the Secret, released with it, and its content told to nobody', async () => {
