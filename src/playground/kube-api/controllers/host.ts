@@ -37,6 +37,7 @@ const mostRemembered = 4096
 export class Host {
   readonly index: Index
   readonly #client: Client
+  readonly #clients = new Map<string, Client>()
   readonly #onBug: (error: unknown) => void
   readonly #controllers = new Map<string, Controller>()
   readonly #byKind = new Map<string, Controller>()
@@ -59,7 +60,9 @@ export class Host {
 
   /** The API under the name that the real writer has. */
   as(manager: string): Client {
-    return this.#client.as(manager)
+    const client = this.#clients.get(manager) ?? this.#client.as(manager)
+    this.#clients.set(manager, client)
+    return client
   }
 
   start(controllers: readonly Controller[]): void {

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../../core/json.ts'
 import { at, conditionAt, listAt, objectAt, textAt } from '../fields.ts'
 import type { KubeObject } from '../model.ts'
 import { type Controller, controllerOf, type Host, timestamp } from './host.ts'
-import { canonical, isGoing, labelsOf, namespaceOf } from './owners.ts'
+import { canonical, isGoing, isReady, labelsOf, namespaceOf } from './owners.ts'
 
 /**
  * The scheduler and the kubelet of the one node. Nothing runs: a pod is placed, gets an address, and is ready at once,
@@ -63,6 +63,7 @@ export function createKubelet(host: Host, { neverReady }: KubeletOptions): Contr
   function run(pod: KubeObject): void {
     if (['Succeeded', 'Failed'].includes(textAt(pod, 'status.phase'))) return
     const outcome = outcomeOf(pod, neverReady)
+    if (outcome === 'running' && runsAlready(pod)) return
     const status = statusFor(pod, outcome, textAt(pod, 'status.podIP') || nextAddress())
     if (withoutTimes(objectAt(pod, 'status')) === withoutTimes(status)) return
     const started = kubelet.updateStatus('pods', { ...pod, status })
@@ -173,6 +174,12 @@ function isNeverReady(pod: KubeObject, image: string, neverReady: (image: string
   return neverReady(image) || objectAt(pod, 'metadata.annotations')[outcomeAnnotation] === 'never-ready'
 }
 
+/** Ready, with the images that it should have: what most pods are whenever they are looked at. */
+function runsAlready(pod: KubeObject): boolean {
+  const images = (path: string) => listAt(pod, path).map(({ image }) => image)
+  return isReady(pod) && String(images('spec.containers')) === String(images('status.containerStatuses'))
+}
+
 function pullProblem(image: string): string {
   return `failed to pull and unpack image "${image}": failed to resolve reference "${image}": ${image}: not found`
 }
@@ -182,7 +189,7 @@ function statusFor(pod: KubeObject, outcome: Outcome, address: string): JsonObje
   const before = objectAt(pod, 'status')
   const started = textAt(pod, 'status.startTime') || now
   const restartPolicy = textAt(pod, 'spec.restartPolicy')
-  const isReady = outcome === 'running'
+  const runs = outcome === 'running'
   const containers = listAt(pod, 'spec.containers')
   const names = containers.map((container) => textAt(container, 'name')).join(' ')
   const unready =
@@ -213,8 +220,8 @@ function statusFor(pod: KubeObject, outcome: Outcome, address: string): JsonObje
     phase: phases[outcome],
     conditions: [
       condition('Initialized', true),
-      condition('Ready', isReady),
-      condition('ContainersReady', isReady),
+      condition('Ready', runs),
+      condition('ContainersReady', runs),
       scheduled?.['status'] === 'True' ? scheduled : condition('PodScheduled', true),
     ],
     hostIP: '127.0.0.1',
