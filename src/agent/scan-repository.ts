@@ -18,7 +18,7 @@ import type { HostLines } from './scan-hosts.ts'
 export interface RepositoryScan {
   /** List the tags. What fails is kept beside what is known. @returns whether there are tags that were not there before */
   list(repository: ScannedRepository): Promise<boolean>
-  /** What there is to ask for of these tags now. */
+  /** What there is to ask for of these tags now; what has failed before comes last. */
   needed(name: string, tags: Iterable<string>): Need[]
   /** Ask for it. @returns whether anything came of it */
   fetch(repository: ScannedRepository, needs: readonly Need[]): Promise<boolean>
@@ -188,11 +188,13 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
 
   const needed = (name: string, tags: Iterable<string>): Need[] => {
     const needs: Need[] = []
+    const again: Need[] = []
     for (const tag of tags) {
-      const need = needOf(store.getTag(name, tag))
-      if (need) needs.push({ tag, need })
+      const known = store.getTag(name, tag)
+      const need = needOf(known)
+      if (need) (known?.problem ? again : needs).push({ tag, need })
     }
-    return needs
+    return [...needs, ...again]
   }
 
   /** @returns whether anything came of it */

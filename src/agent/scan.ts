@@ -183,8 +183,9 @@ export function createScanner(options: ScannerOptions): Scanner {
         next.name,
         firstTags(repositories.tags(next.name), next.containers, options.depth),
       )
-      await fetch(next, needs.slice(0, options.concurrency))
-      if (needs.length > options.concurrency && !hosts.rests(next.image)) line.background.set(next.name, next)
+      const fetched = await fetch(next, needs.slice(0, options.concurrency))
+      // where nothing comes of it, the next round is soon enough
+      if (fetched && needs.length > options.concurrency) line.background.set(next.name, next)
     }
   }
 

@@ -431,6 +431,24 @@ describe('bad answers', () => {
     expect(scan.known(image)).toBe(1)
   })
 
+  test('a registry that refuses every image is not asked for all of them', async () => {
+    await using registry = await startRegistry({ images: { 'example/app': tags(200, (i) => `t${i}`) } })
+    registry.fail({ on: /manifests/, times: 1000, answer: { status: 403 } })
+    const image = `${registry.host}/example/app:t1`
+    const scan = scanning([{ image, automated: true }])
+    await eventually(() => scan.entries.some(({ attempted }) => attempted === 200))
+    await settled(registry)
+
+    // twenty failures in a row, those that were under way then, and a few more in the background
+    expect(count(registry, /manifests/)).toBeLessThanOrEqual(60)
+    expect(scan.catalog.problemsOf(parseImageRef(image))).toEqual([
+      expect.objectContaining({
+        code: 'REGISTRY_DENIED',
+        message: expect.stringMatching(/^t\d+: .*more\)$/),
+      }),
+    ])
+  })
+
   test('of names outside the grammar nothing is kept', async () => {
     await using registry = await startRegistry({ images: { 'example/app': tags(1) } })
     const image = `${registry.host}/example/app:1.0.0`
