@@ -1,5 +1,5 @@
 import { FluxError } from '../core/errors.ts'
-import type { FailedAttempt, HelmReleaseStatus } from '../core/helm/conditions.ts'
+import { type FailedAttempt, type HelmReleaseStatus, hasCondition } from '../core/helm/conditions.ts'
 import { type Action, decide } from '../core/helm/decide.ts'
 import { ownerMark } from '../core/helm/digest.ts'
 import type { HelmRelease } from '../core/helm/resource.ts'
@@ -294,7 +294,9 @@ export function createActor(options: ActorOptions): Actor {
           action = decideNow(work, revisions)
         }
         const [newest] = revisions
-        const owner = action.do === 'nothing' ? undefined : await ownership.ownerOf(release, newest, signal)
+        // what a mark tells costs nothing; where there is none, objects would have to be asked for
+        const mayAsk = action.do !== 'nothing' || newest?.owner !== undefined
+        const owner = mayAsk ? await ownership.ownerOf(release, newest, signal) : undefined
         if (owner !== undefined) throw ownedBy(owner)
         switch (action.do) {
           case 'nothing': {
@@ -313,6 +315,9 @@ export function createActor(options: ActorOptions): Actor {
             return { ...unchanged, acted, againAtMs: action.untilMs }
           case 'hold':
             log.write({ info: `held: ${action.why}`, action: 'sync' })
+            if (!hasCondition(status.of(release), 'Released', 'False')) {
+              await status.enter(release, 'Failed', { detail: action.why })
+            }
             return { ...unchanged, acted }
           case 'install':
             return deploy(work, { install: true }, revisions, signal)

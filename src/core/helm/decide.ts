@@ -25,7 +25,7 @@ export interface Observed {
   status: HelmReleaseStatus
   /** a comparison found this revision equal to this digest */
   compared: { revision: number; digest: string } | undefined
-  /** when this operator began: nothing older that is pending runs in it */
+  /** when this operator began: an older rollback that is pending was left by another */
   startedAtMs: number
   /** leave `pending-…` to a person */
   recoverPending: boolean
@@ -86,16 +86,18 @@ export function decide(desired: Desired, observed: Observed): Action {
 
 function decidePending(
   { settings }: Desired,
-  { nowMs, startedAtMs, recoverPending }: Observed,
+  { nowMs, startedAtMs, recoverPending, status }: Observed,
   newest: Revision,
   deployed: Revision | undefined,
 ): Action {
   if (!recoverPending) {
     return { do: 'hold', why: `status '${newest.status}' of release does not allow a safe upgrade` }
   }
-  // ours, from before this operator began: whoever did it is gone
-  const ours = newest.digest !== undefined || newest.status === 'pending-rollback'
-  const orphaned = ours && newest.modifiedAtMs < startedAtMs
+  // whoever asks for a decision runs no helm for this release: a pending revision of ours was left by one that is gone
+  const rollsBack = newest.status === 'pending-rollback'
+  const orphaned =
+    newest.digest !== undefined ||
+    (rollsBack && (newest.modifiedAtMs < startedAtMs || hasCondition(status, 'RolledBack', 'Unknown')))
   const oldAtMs = newest.modifiedAtMs + settings.timeoutMs + pendingMarginMs
   if (!orphaned && nowMs < oldAtMs) {
     return {
