@@ -232,7 +232,6 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     let values: ComposedValues
     try {
       check(release)
-      chart = chartOf(release)
     } catch (thrown) {
       return fail(asFluxError(thrown), 'Failed', status.of(release).attempt)
     }
@@ -242,11 +241,12 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       return Math.min(firstRetryMs * 2 ** memory.faults++, intervalMs)
     }
 
-    const wrote = JSON.stringify(chart)
-    // mirrors are fetched by a loop of their own; ranges of versions are asked for each time
-    const fresh = chart.kind === 'repository' || (memory.chart !== '' && memory.chart !== wrote)
-    memory.chart = wrote
     try {
+      chart = chartOf(release)
+      const wrote = JSON.stringify(chart)
+      // mirrors are fetched by a loop of their own; ranges of versions are asked for each time
+      const fresh = chart.kind === 'repository' || (memory.chart !== '' && memory.chart !== wrote)
+      memory.chart = wrote
       head = await charts.head(chart, { fresh, signal })
     } catch (thrown) {
       const error = prefixed(asFluxError(thrown), 'failed to prepare chart for release')
