@@ -58,7 +58,10 @@ export async function runTour(options: TourOptions): Promise<void> {
     if (error instanceof FluxError) throw error
     throw new FluxError('DEMO_CHECK_FAILED', {
       what: 'the demo can not go on',
-      why: [messageOf(error), clues()].filter(Boolean).join('\n\n'),
+      // a program that ended has said its last words already
+      why: messageOf(error).includes('\n')
+        ? messageOf(error)
+        : [messageOf(error), clues()].join('\n\n').trim(),
       next: 'Run it again. If it ends the same way, please report it with all of the above.',
       cause: error,
     })
