@@ -64,13 +64,7 @@ export function validate(
   checkMetadata(root.at('metadata'), rule)
   if (old !== undefined) checkMetadataUpdate(root.at('metadata'), old.metadata)
   if (resource.custom) {
-    const { apiVersion: _apiVersion, kind: _kind, metadata: _metadata, ...rest } = object
-    const status = resource.schema.fields?.['status']
-    if (onlyStatus && status !== undefined) {
-      // the server gives the whole path to the field, and tells of it in words from `status` on
-      const found = checkCustom(rest['status'] ?? {}, status, '')
-      causes.push(...found.map((cause) => ({ ...cause, field: `status.${cause.field}` })))
-    } else causes.push(...checkCustom(rest, resource.schema, ''))
+    causes.push(...checkCustom(object, resource.schema, ''))
   } else {
     checks[collection]?.(root, old)
     if (old !== undefined) updateChecks[collection]?.(root, old)
