@@ -76,10 +76,10 @@ test('core leans on three libraries and, of Node, on hashing and the name of a s
   expect(wrong).toEqual([])
 })
 
-test('relative imports carry .ts, and Node carries node:', () => {
+test('relative imports carry .ts or name a table, and Node carries node:', () => {
   const builtins = new Set(process.getBuiltinModule('node:module').builtinModules)
   const wrong = imports.filter(({ target }) =>
-    target.startsWith('.') ? !target.endsWith('.ts') : builtins.has(target),
+    target.startsWith('.') ? !/\.(ts|json)$/.test(target) : builtins.has(target),
   )
 
   expect(wrong).toEqual([])
