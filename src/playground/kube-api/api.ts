@@ -31,6 +31,9 @@ import { Store } from './store.ts'
  *
  * It answers clients as the API server does that its types come from. Everything is in memory and gone with it; it
  * listens on loopback alone, and only to whom holds the token of its kubeconfig, which is new each time.
+ *
+ * Left out: admission by webhooks and policies, quotas and limits, aggregated APIs, conversion webhooks, and that nobody
+ * may hand out rights that are not theirs.
  */
 
 export interface KubeApiOptions extends Omit<ControlPlaneOptions, 'env' | 'portForwards'> {

@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import { messageOf } from '../../core/errors.ts'
 import type { AuditLog } from './audit.ts'
 import { StatusError } from './model.ts'
 import {
@@ -230,15 +231,18 @@ function authorize({ access }: Handlers, user: User, asked: ResourceRequest): vo
 async function readBody(request: Http2ServerRequest): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > maxBodyBytes) {
-      const message = `Request entity too large: limit is ${maxBodyBytes}`
-      throw new StatusError(413, 'RequestEntityTooLarge', message, {})
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > maxBodyBytes) break
+      chunks.push(chunk)
     }
-    chunks.push(chunk)
+  } catch (error) {
+    throw new StatusError(400, 'BadRequest', `the request was cut: ${messageOf(error)}`)
   }
-  return Buffer.concat(chunks)
+  if (size <= maxBodyBytes) return Buffer.concat(chunks)
+  const message = `Request entity too large: limit is ${maxBodyBytes}`
+  throw new StatusError(413, 'RequestEntityTooLarge', message, {})
 }
 
 /** @returns the status that was sent */

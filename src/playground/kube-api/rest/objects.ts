@@ -60,9 +60,8 @@ export function createObject(
   if (object.metadata['resourceVersion'] !== undefined && object.metadata['resourceVersion'] !== '') {
     throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created')
   }
-  return insert(world, resource, withGeneratedName(world, resource, object), writer, (named) =>
-    track(world, resource, undefined, named, writer),
-  )
+  const named = applyDefaults(resource, withGeneratedName(world, resource, object))
+  return insert(world, resource, named, writer, (begun) => track(world, resource, undefined, begun, writer))
 }
 
 /** The part of a creation that server-side apply shares. */
@@ -77,7 +76,7 @@ function insert(
   checkNamespace(world, resource, object)
   const { status: _status, ...withoutStatus } = object
   const begun = resource.status ? { ...withoutStatus, ...emptyStatus(resource) } : object
-  const owned = tracked(applyDefaults(resource, begun as KubeObject))
+  const owned = tracked(begun as KubeObject)
   const {
     deletionTimestamp: _deleted,
     deletionGracePeriodSeconds: _grace,
@@ -108,9 +107,16 @@ function insert(
 
 /** typed objects always have their status, custom ones have it when somebody has written it */
 function emptyStatus(resource: Resource): JsonObject {
-  const status = resource.custom ? undefined : zeroObject(resource)['status']
-  return status === undefined ? {} : { status }
+  let empty = emptyStatuses.get(resource)
+  if (empty === undefined) {
+    const status = resource.custom ? undefined : zeroObject(resource)['status']
+    empty = status === undefined ? {} : { status }
+    emptyStatuses.set(resource, empty)
+  }
+  return empty
 }
+
+const emptyStatuses = new WeakMap<Resource, JsonObject>()
 
 /** the door that a write came through */
 export type Subresource = 'status' | 'scale' | 'finalize' | 'binding'
