@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ImageInfo } from '../../../src/core/image/info.ts'
-import { filterImages, isCandidate, sortImages } from '../../../src/core/policy/choose.ts'
+import { bestImage, filterImages, isCandidate, sortImages } from '../../../src/core/policy/choose.ts'
 import { parsePattern } from '../../../src/core/policy/pattern.ts'
 
 const images = (...tags: string[]): ImageInfo[] =>
@@ -60,6 +60,36 @@ test('the chosen tag matches its pattern in whatever order the tags come', () =>
       expect(filterImages(turned, pattern)).toEqual(best ? [best, ...rest] : [])
       if (best) expect(isCandidate(best.ref.tag ?? '', pattern)).toBe(true)
       for (const other of rest) if (best) expect(pattern.compare(best, other)).toBeLessThan(0)
+    }),
+  )
+})
+
+test('the best image is the first in order', () => {
+  const some = fc.array(
+    fc.record({
+      ref: fc.record({
+        repository: fc.constant('flux'),
+        tag: fc.constantFrom(
+          '1',
+          '1.0.0',
+          '1.2',
+          '1.2.3',
+          '2.0.0-rc.1',
+          'v1.2',
+          'latest',
+          'main-1',
+          'main-2',
+        ),
+      }),
+      labels: fc.constant({}),
+      createdAt: fc.constantFrom(new Date(0), new Date('2024-01-01'), new Date('2024-02-01')),
+    }),
+  )
+  fc.assert(
+    fc.property(some, fc.constantFrom('semver:*', 'glob:*'), (known, text) => {
+      const pattern = parsePattern(text)
+
+      expect(bestImage(known, pattern)).toEqual(sortImages(known, pattern)[0])
     }),
   )
 })
