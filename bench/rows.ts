@@ -552,13 +552,19 @@ const memory: Row = {
   needs: ['cluster'],
   async run(lab) {
     const { agent } = await lab.big()
+    const before = anonymousMiB(agent.pid)
+    await delay(65_000) // fluxd looks once a minute whether there is memory to give back
     const samples: number[] = []
     for (let second = 0; second < 5; second++) {
       samples.push(anonymousMiB(agent.pid))
       await delay(1_000)
     }
     const ours = median(samples)
-    return { ours: `${Math.round(ours)} MiB`, beside: 'RssAnon of /proc', met: ours <= 150 }
+    return {
+      ours: `${Math.round(ours)} MiB`,
+      beside: `a minute before, after other rows: ${Math.round(before)} MiB`,
+      met: ours <= 150,
+    }
   },
 }
 

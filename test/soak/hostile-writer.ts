@@ -20,6 +20,8 @@ export function startHostileWriter(
   { upstream }: SoakWorld,
   chances: Chances,
   isEnough: () => boolean,
+  /** how many got their way against this writer so far */
+  progress: () => number,
 ): HostileWriter {
   const commits: string[] = []
   const beforeDrop = new Set<string>()
@@ -114,8 +116,15 @@ export function startHostileWriter(
   }
 
   const run = async () => {
+    let acts = 0
+    let reached = progress()
     while (!isEnough()) {
       await act()
+      acts = progress() === reached ? acts + 1 : 0
+      reached = progress()
+      // on a busy machine a push takes longer than the pauses here are: nobody would ever win
+      for (let waited = 0; acts > 6 && waited < 80 && progress() === reached && !isEnough(); waited++)
+        await delay(100)
       // broken only for a moment: nothing is released while it is
       if (broken) {
         await delay(chances.between(100, 1_500))

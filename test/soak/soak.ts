@@ -154,7 +154,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
         }
       }
       // it may live until somebody got an answer, now and then: else a slow machine sees nothing but starts
-      if (count.kills % 3 === 2) await waitFor(() => answers.size > answered, 30_000)
+      if (count.kills % 3 === 2) await waitFor(() => answers.size > answered, 60_000)
       answered = answers.size
       await kill(mine.percent(40))
       const folders = temporaryFolders(world)
@@ -316,7 +316,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
 
   const stopRecording = new AbortController()
   const recorder: Recorder = startRecorder(world.plane, stopRecording.signal)
-  const writer = startHostileWriter(world, chances.branch(), isEnough)
+  const writer = startHostileWriter(world, chances.branch(), isEnough, () => answers.size)
   start()
   // who is released must run
   await waitFor(() => log.some((line) => line.includes('state="tag flux-sync"')), 60_000)
