@@ -34,10 +34,6 @@ export function duplicate(field: string, value: JsonValue | undefined): Cause {
   return { reason: 'FieldValueDuplicate', message: `Duplicate value: ${show(value)}`, field }
 }
 
-export function forbiddenField(field: string, detail: string): Cause {
-  return { reason: 'FieldValueForbidden', message: `Forbidden: ${detail}`, field }
-}
-
 export function notFoundValue(field: string, value: JsonValue | undefined): Cause {
   return { reason: 'FieldValueNotFound', message: `Not found: ${show(value)}`, field }
 }

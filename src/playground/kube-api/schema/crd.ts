@@ -82,7 +82,7 @@ const told = new Set([
 ])
 
 /** Read a structural schema. */
-export function readSchema(written: JsonObject): Schema {
+function readSchema(written: JsonObject): Schema {
   const checks = Object.fromEntries(
     Object.entries(written).filter(([key]) => !told.has(key) && !key.startsWith('x-kubernetes-')),
   )

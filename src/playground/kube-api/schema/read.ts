@@ -422,7 +422,7 @@ function unreadableTime(text: string, layout: string, rest: string, wanted: stri
 }
 
 /** Where base64 stops making sense; `undefined` where it doesn't. Line ends may stand anywhere. */
-export function base64FaultIn(text: string): number | undefined {
+function base64FaultIn(text: string): number | undefined {
   if (/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return undefined
   let digits = 0
   let padding = 0

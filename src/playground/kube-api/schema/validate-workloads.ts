@@ -286,7 +286,7 @@ export function checkLabelSelector(selector: Place): void {
   }
 }
 
-export function matchesSelector(selector: JsonObject, labels: JsonObject): boolean {
+function matchesSelector(selector: JsonObject, labels: JsonObject): boolean {
   const { matchLabels, matchExpressions } = selector
   const equal = Object.entries((matchLabels ?? {}) as JsonObject).every(
     ([key, value]) => labels[key] === value,

@@ -64,7 +64,12 @@ export function validate(
   checkMetadata(root.at('metadata'), rule)
   if (old !== undefined) checkMetadataUpdate(root.at('metadata'), old.metadata)
   if (resource.custom) {
-    causes.push(...checkCustom(object, resource.schema, ''))
+    const status = resource.schema.fields?.['status']
+    if (onlyStatus && status !== undefined) {
+      // the server gives the whole path to the field, and tells of it in words from `status` on
+      const found = checkCustom(object['status'] ?? {}, status, '')
+      causes.push(...found.map((cause) => ({ ...cause, field: `status.${cause.field}` })))
+    } else causes.push(...checkCustom(object, resource.schema, ''))
   } else {
     checks[collection]?.(root, old)
     if (old !== undefined) updateChecks[collection]?.(root, old)
@@ -130,7 +135,6 @@ function checkMetadataUpdate(metadata: Place, old: JsonObject): void {
 
 type Check = (root: Place, old: KubeObject | undefined) => void
 
-/** Of new objects and of changed ones. */
 function checkEvent(root: Place, field: 'involvedObject' | 'regarding'): void {
   const own = root.at('metadata').at('namespace').text
   const namespace = root.at(field).at('namespace')
@@ -139,6 +143,7 @@ function checkEvent(root: Place, field: 'involvedObject' | 'regarding'): void {
   }
 }
 
+/** Of new objects and of changed ones. */
 const checks: Readonly<Record<string, Check>> = {
   events: (root) => checkEvent(root, 'involvedObject'),
   'events.events.k8s.io': (root) => checkEvent(root, 'regarding'),
