@@ -84,7 +84,7 @@ const secretType: ResourceType = {
 }
 
 /** `namespace/name`, with the generation before it where it is an older one. */
-export function keyOf({ namespace, name, shape = 'v1' }: ObjectRef & { shape?: ReleaseShape }): string {
+function keyOf({ namespace, name, shape = 'v1' }: ObjectRef & { shape?: ReleaseShape }): string {
   return `${shape === 'v1' ? '' : `${shape}:`}${namespace}/${name}`
 }
 

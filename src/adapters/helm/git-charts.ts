@@ -69,7 +69,7 @@ const maxLinks = 20
 const maxHeads = 200
 
 /** Charts with one key share a mirror. */
-export function gitChartKey({ url, secret }: GitChart): string {
+function gitChartKey({ url, secret }: GitChart): string {
   return secret ? `${secret.namespace}/${secret.name}/${url}` : url
 }
 

@@ -12,7 +12,7 @@ import { readReleaseContent } from './run.ts'
  * gzipped JSON in base64, in base64 again as Kubernetes has it. Never written: that is Helm's.
  */
 
-export const secretType: ResourceType = {
+const secretType: ResourceType = {
   group: '',
   version: 'v1',
   kind: 'Secret',

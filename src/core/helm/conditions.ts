@@ -108,7 +108,7 @@ export function enterPhase(
 }
 
 /** Put a condition at the end of the list, in place of the one of its type. */
-export function setCondition(status: HelmReleaseStatus, condition: Condition): HelmReleaseStatus {
+function setCondition(status: HelmReleaseStatus, condition: Condition): HelmReleaseStatus {
   const old = status.conditions.find(({ type }) => type === condition.type)
   const kept = old?.status === condition.status ? old.lastTransitionTime : condition.lastTransitionTime
   const released = condition.type === 'Released' && condition.status === 'True'
@@ -123,7 +123,7 @@ export function setCondition(status: HelmReleaseStatus, condition: Condition): H
   }
 }
 
-export function conditionOf(
+function conditionOf(
   { conditions }: Pick<HelmReleaseStatus, 'conditions'>,
   type: ConditionType,
 ): Condition | undefined {
