@@ -316,8 +316,9 @@ function checkTemplate(spec: Place, policies: readonly string[]): void {
 /* ---- updates ---- */
 
 export function checkImmutable(place: Place, old: JsonValue | undefined): void {
-  if (!isSame(place.value ?? null, old ?? null))
-    place.add(invalidValue(place.path, place.value, 'field is immutable'))
+  if (isSame(place.value ?? null, old ?? null)) return
+  const shown = place.value ?? (typeof old === 'string' ? '' : null)
+  place.add(invalidValue(place.path, shown, 'field is immutable'))
 }
 
 const changeable = new Set([

@@ -61,7 +61,7 @@ export function validate(
   const root = new Place(object, '', causes)
   const collection = resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`
   const rule = nameRules[collection] ?? dnsSubdomain
-  checkMetadata(root.at('metadata'), rule)
+  checkMetadata(root.at('metadata'), rule, resource.custom)
   if (old !== undefined) checkMetadataUpdate(root.at('metadata'), old.metadata)
   if (resource.custom) {
     const status = resource.schema.fields?.['status']
@@ -91,7 +91,8 @@ const nameRules: Readonly<Record<string, NameRule>> = {
 
 const standardFinalizers = new Set(['foregroundDeletion', 'kubernetes', 'orphan'])
 
-function checkMetadata(metadata: Place, rule: NameRule): void {
+/** @param custom of whose finalizers a short name is only warned of */
+function checkMetadata(metadata: Place, rule: NameRule, custom: boolean): void {
   const prefix = metadata.at('generateName')
   if (prefix.text !== '') for (const fault of rule(prefix.text.replace(/-$/, 'a'))) prefix.invalid(fault)
   const name = metadata.at('name')
@@ -120,7 +121,8 @@ function checkMetadata(metadata: Place, rule: NameRule): void {
   for (const finalizer of finalizers.items) {
     const faults = qualified(finalizer.text)
     for (const fault of faults) finalizers.invalid(fault, finalizer.text)
-    if (faults.length === 0 && !finalizer.text.includes('/') && !standardFinalizers.has(finalizer.text)) {
+    if (custom || faults.length > 0) continue
+    if (!finalizer.text.includes('/') && !standardFinalizers.has(finalizer.text)) {
       finalizer.invalid('name is neither a standard finalizer name nor is it fully qualified')
     }
   }
@@ -488,7 +490,7 @@ function checkServiceUpdate(spec: Place, old: JsonObject): void {
 function checkIngress(spec: Place): void {
   const rules = spec.at('rules')
   if (rules.items.length === 0 && !spec.at('defaultBackend').isSet) {
-    spec.invalid('either `defaultBackend` or `rules` must be specified', spec.isEmpty ? null : spec.value)
+    spec.invalid('either `defaultBackend` or `rules` must be specified', null)
   }
   for (const rule of rules.items) {
     const host = rule.at('host')
