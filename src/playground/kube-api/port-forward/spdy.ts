@@ -135,6 +135,7 @@ export function serveSpdy(
       }
     }
   }
+  connection.on('error', () => connection.destroy())
   connection.once('close', () => {
     room?.()
     for (const stream of [...streams.values()]) stream.destroyByClient()

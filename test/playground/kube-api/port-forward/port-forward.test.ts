@@ -51,7 +51,12 @@ async function listen(server: Server): Promise<number> {
 
 beforeAll(async () => {
   const web = await listen(
-    createHttpServer(async (request, reply) => reply.end(`${request.url} ${(await text(request)).length}`)),
+    createHttpServer((request, reply) => {
+      text(request).then(
+        (body) => reply.end(`${request.url} ${body.length}`),
+        () => reply.destroy(),
+      )
+    }),
   )
   // answers when the other side has said all
   const afterwards = createServer({ allowHalfOpen: true }, (socket) => {
@@ -167,6 +172,7 @@ describe.each(
     })
     return {
       url: `http://127.0.0.1:${local}`,
+      vanish: () => child.kill('SIGKILL'),
       output: () => output,
       ended: once(child, 'exit'),
       async [Symbol.asyncDispose]() {
@@ -204,6 +210,21 @@ describe.each(
     expect(forward.output()).toContain(
       'error forwarding port 99 to pod web/demo, uid : no forward found for port 99 in pod \\"demo/web\\"',
     )
+  })
+
+  test.skipIf(program === undefined)('may vanish in the middle of it', async () => {
+    await using forward = await start(80)
+    const client = connectTcp({ host: '127.0.0.1', port: Number(new URL(forward.url).port) })
+    client.on('error', () => {})
+    client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n')
+    await new Promise((sent) => client.write(Buffer.alloc(4 << 20), sent))
+    client.write(Buffer.alloc(16 << 20))
+
+    forward.vanish()
+    await new Promise((closed) => client.once('close', closed))
+
+    await using next = await start(80)
+    expect(await (await fetch(next.url)).text()).toBe('/ 0')
   })
 
   test.skipIf(program === undefined)('lets a pod answer after the client has said all', async () => {

@@ -30,6 +30,13 @@ describe('what a real API server sent', () => {
   })
 })
 
+test('the fields are those of the version whose types are served', () => {
+  const versionOf = (path: string) =>
+    JSON.parse(readFileSync(`src/playground/kube-api/${path}`, 'utf8')).version as string
+
+  expect(versionOf('protobuf/messages.json')).toBe(versionOf('schema/types.json'))
+})
+
 test('options of any group are those of meta', () => {
   const raw = Buffer.concat([varint(1, 0), text(4, 'Background')])
 
