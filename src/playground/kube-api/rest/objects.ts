@@ -95,6 +95,7 @@ function insert(
   }
   const prepared = prepareDefinition(resource, prepareCreate(world, resource, named), undefined, now)
   validate(resource, prepared)
+  warnOfFinalizers(resource, undefined, prepared, writer)
   const place = placeOf(resource, prepared)
   const there = world.store.get(place)
   if (there !== undefined) {
@@ -505,9 +506,10 @@ function replace(
   resource: Resource,
   live: KubeObject,
   next: KubeObject,
-  { dryRun = false }: Writer,
+  writer: Writer,
   subresource: string | undefined,
 ): KubeObject {
+  const { dryRun = false } = writer
   const now = world.now()
   checkMetadata(resource, live, next)
   const kept = keepSystemFields(live, next)
@@ -577,6 +579,25 @@ function checkMetadata(resource: Resource, live: KubeObject, next: KubeObject): 
   const told = resource.custom ? causes : causes.flatMap((cause) => [cause, cause])
   throw invalid(resource.group, resource.kind, live.metadata.name, told)
 }
+
+/** Of custom resources, where short names are old use; others are refused. */
+function warnOfFinalizers(
+  resource: Resource,
+  live: KubeObject | undefined,
+  next: KubeObject,
+  { warn }: Writer,
+): void {
+  if (!resource.custom || warn === undefined) return
+  const old = live === undefined ? [] : finalizersOf(live)
+  for (const finalizer of finalizersOf(next)) {
+    if (finalizer.includes('/') || standardFinalizers.has(finalizer) || old.includes(finalizer)) continue
+    warn(
+      `metadata.finalizers: ${JSON.stringify(finalizer)}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers`,
+    )
+  }
+}
+
+const standardFinalizers = new Set(['foregroundDeletion', 'kubernetes', 'orphan'])
 
 export function finalizersOf({ metadata }: KubeObject): string[] {
   const finalizers = metadata['finalizers']

@@ -176,6 +176,29 @@ test('a namespace is furnished, and emptied before it goes', async () => {
   await expect.poll(() => client.get('namespaces', '', 'new')).toBeUndefined()
 })
 
+test('a custom object may have finalizers with short names, others may not', async () => {
+  const client = startWorld()
+  client.create('customresourcedefinitions.apiextensions.k8s.io', {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'widgets.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { plural: 'widgets', kind: 'Widget' },
+      versions: [
+        { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } },
+      ],
+    },
+  })
+  const metadata = { name: 'a', namespace: 'default', finalizers: ['finalizers.example.com'] }
+  const create = () =>
+    client.create('widgets.example.com', { apiVersion: 'example.com/v1', kind: 'Widget', metadata })
+
+  await expect.poll(create).toMatchObject({ metadata })
+  expect(() => client.create('configmaps', configMap('a', metadata))).toThrow('nor is it fully qualified')
+})
+
 test('events of both groups are one collection', () => {
   const client = startWorld()
 
