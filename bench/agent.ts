@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JsonValue, valueAt } from '../src/core/json.ts'
+import { createFolder } from '../src/playground/processes.ts'
 import { type BuiltPrograms, startProgram } from '../test/soak/programs.ts'
 
 /** fluxd as it is built, with what a row asks of it. */
@@ -26,7 +26,7 @@ export async function startAgent(
   programs: BuiltPrograms,
   { args, kubeconfig }: { args: readonly string[]; kubeconfig: string },
 ): Promise<BenchAgent> {
-  const home = await mkdtemp(join(tmpdir(), 'bench-agent-'))
+  const { path: home, remove } = await createFolder('bench-agent-')
   await mkdir(join(home, 'tmp'))
   const env = { PATH: process.env['PATH'], HOME: home, TMPDIR: join(home, 'tmp'), KUBECONFIG: kubeconfig }
   const program = startProgram(
@@ -53,7 +53,7 @@ export async function startAgent(
     program.kill('SIGTERM')
     await Promise.race([program.ended, delay(10_000)])
     program.kill('SIGKILL')
-    await rm(home, { recursive: true, force: true, maxRetries: 5 })
+    await remove()
   }
   try {
     const at = await until(/ addr=\S* port=\d+/)

@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type GitServer, gitServer } from '../src/playground/git/server.ts'
@@ -9,6 +8,7 @@ import {
   controlPlaneAssets,
   startControlPlane,
 } from '../src/playground/kube/control-plane.ts'
+import { createFolder } from '../src/playground/processes.ts'
 import { startRegistry, type TestRegistry } from '../src/playground/registry/registry.ts'
 import { type BuiltPrograms, buildPrograms } from '../test/soak/programs.ts'
 import { kubectl } from '../test/support/neighbours.ts'
@@ -62,8 +62,8 @@ export async function openLab(runs: number): Promise<Lab> {
     closers.push(() => part[Symbol.asyncDispose]())
     return part
   }
-  const folder = await mkdtemp(join(tmpdir(), 'bench-'))
-  closers.push(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }))
+  const { path: folder, remove } = await createFolder('bench-')
+  closers.push(remove)
   const programs = await buildPrograms()
   closers.push(async () => programs[Symbol.dispose]())
   let plane: Promise<ControlPlane> | undefined

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { endWhenTold } from '../test/soak/programs.ts'
 import { needs, openLab } from './lab.ts'
 import { type Result, type Row, rows } from './rows.ts'
 
@@ -41,6 +42,7 @@ if (values.list) {
   process.exit(0)
 }
 
+endWhenTold()
 const [load = 0] = loadavg()
 if (load > 1)
   console.log(`The machine has other work (load ${load.toFixed(1)}): believe the ratios, not the times.`)

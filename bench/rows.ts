@@ -371,6 +371,7 @@ const oneInvalid: Row = {
       if (broken) named &&= agent.log.some((line) => line.includes(`source=${path}`) && line.includes('err='))
       return tookMs
     }
+    await syncOf('warm', false) // what an API server does for the first time costs more
     const times = await inTurns(lab.runs, {
       bad: (round) => syncOf(`bad-${round}`, true),
       good: (round) => syncOf(`good-${round}`, false),

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildPrograms } from './programs.ts'
+import { buildPrograms, endWhenTold } from './programs.ts'
 import { soak } from './soak.ts'
 import { usualApi } from './world.ts'
 
@@ -30,6 +30,7 @@ then looks whether a commit was lost, doubled or left half done.`)
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32))
 const again = `npm run soak -- --seed ${seed} --kills ${values.kills} --releases ${values.releases} --minutes ${values.minutes} --api ${values.api}`
 console.log(`seed ${seed}`)
+endWhenTold()
 
 using programs = await buildPrograms()
 const report = await soak({

@@ -22,9 +22,14 @@ export async function buildPrograms(): Promise<BuiltPrograms> {
       await build({ ...config, output: { ...[config.output].flat()[0], dir: join(folder, program) } })
     }),
   )
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', remove)
   return {
     main: (program) => join(folder, program, 'main.cjs'),
-    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      process.off('exit', remove)
+      remove()
+    },
   }
 }
 
@@ -85,4 +90,9 @@ export function childrenOf(pid: number): number[] {
       }
     })
     .map(Number)
+}
+
+/** Told to end, end as usual: what was started and made goes too. */
+export function endWhenTold(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 }

@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type GitServer, gitServer } from '../../src/playground/git/server.ts'
 import {
@@ -9,6 +8,7 @@ import {
   startControlPlane,
 } from '../../src/playground/kube/control-plane.ts'
 import { startKubeApi } from '../../src/playground/kube-api/api.ts'
+import { createFolder } from '../../src/playground/processes.ts'
 import { startRegistry, type TestRegistry } from '../../src/playground/registry/registry.ts'
 import { type Gate, openGate } from './gate.ts'
 
@@ -70,8 +70,8 @@ async function startParts(api: ApiKind, closers: (() => PromiseLike<unknown>)[])
     closers.push(() => part[Symbol.asyncDispose]())
     return part
   }
-  const home = await mkdtemp(join(tmpdir(), 'soak-'))
-  closers.push(() => rm(home, { recursive: true, force: true, maxRetries: 5 }))
+  const { path: home, remove } = await createFolder('soak-')
+  closers.push(remove)
   await mkdir(join(home, 'tmp'))
   const registry = use(await startRegistry())
   const createdAt = '2024-06-01T09:00:00Z'
