@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { formatJson, type JsonObject, type JsonValue } from '../../../src/core/json.ts'
 import {
@@ -56,6 +58,12 @@ describe.skipIf(controlPlaneAssets() === undefined)('beside a real API server', 
     await expect(`${JSON.stringify(found, null, 1)}\n`).toMatchFileSnapshot(
       '../../fixtures/kube-api/answers.json',
     )
+  })
+
+  test('the table of types is what it serves', { timeout: 60_000 }, async () => {
+    const check = promisify(execFile)(process.execPath, ['scripts/kube-types.mjs', '--check'])
+
+    await expect(check).resolves.toMatchObject({ stderr: '' })
   })
 
   test.each([11, 12, 13])(
