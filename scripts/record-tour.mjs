@@ -67,6 +67,7 @@ function svgOf(lines) {
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
+    '<title>A part of the tour, as fluxctl prints it</title>',
     '<style>text { font: 13px ui-monospace, Menlo, Consolas, monospace; fill: #e6edf3; white-space: pre; }</style>',
     `<rect width="${width}" height="${height}" rx="8" fill="#0d1117"/>`,
     ...rows,

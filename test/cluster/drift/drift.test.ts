@@ -321,10 +321,9 @@ test('a watch that is cut goes on where it was: what happened meanwhile is repai
   expect(passes()).toBe(before)
 })
 
-test('a connection that has gone deaf is found out, and what it hid is repaired', { timeout: 120_000 }, async ({
-  plane,
-  namespace,
-}) => {
+test('a connection that has gone deaf is found out, and what it hid is repaired', {
+  timeout: 120_000,
+}, async ({ plane, namespace }) => {
   await using relay = await relayTo(plane)
   await using world = await driftWorld(
     plane,
