@@ -17,9 +17,11 @@ import {
 /** The embedded API server of `src/playground/kube-api`, or the real kube-apiserver. */
 export type PlaneKind = 'playground' | 'real'
 
+const forwardedNamespaces = ['flux', 'echo', 'contract'] as const
+
 export interface SharedControlPlane extends ControlPlaneAccess {
-  /** where on 127.0.0.1 a port-forward to port 3030 of any pod in the namespace `flux` leads */
-  fluxPort: number
+  /** where on 127.0.0.1 a port-forward to port 3030 of any pod in a namespace leads: one for each file that listens */
+  forwards: Readonly<Record<(typeof forwardedNamespaces)[number], number>>
 }
 
 declare module 'vitest' {
@@ -49,12 +51,17 @@ export default async function startForRun(project: TestProject): Promise<(() => 
     console.log(skipReason)
     return undefined
   }
-  const [fluxPort = 0] = await freePorts(1)
+  const [flux = 0, echo = 0, contract = 0] = await freePorts(forwardedNamespaces.length)
+  const forwards = { flux, echo, contract }
   const plane = await startPlane(planeKind, {
     controllers: true,
-    portForwards: [{ namespace: 'flux', port: 3030, targetPort: fluxPort }],
+    portForwards: forwardedNamespaces.map((namespace) => ({
+      namespace,
+      port: 3030,
+      targetPort: forwards[namespace],
+    })),
   })
   const { kubeconfig, server, token, ca, auditLogPath } = plane
-  project.provide('controlPlane', { kubeconfig, server, token, ca, auditLogPath, fluxPort })
+  project.provide('controlPlane', { kubeconfig, server, token, ca, auditLogPath, forwards })
   return plane.close
 }

@@ -77,7 +77,7 @@ test('a repository is applied, and a release by port-forward is one line that ro
       `--git-url=${upstream.url}`,
       '--git-branch=main',
       '--git-path=.',
-      `--listen=:${plane.fluxPort}`,
+      `--listen=:${plane.forwards.flux}`,
       `--listen-metrics=127.0.0.1:${metricsPort}`,
       `--registry-insecure-host=${registry.host}`,
     ],

@@ -7,11 +7,11 @@ import { request } from '../../support/control-plane.ts'
 import type { SharedControlPlane } from '../../support/control-plane-for-run.ts'
 import { deployment } from './fixtures.ts'
 
-/** The Deployment `echo` in the namespace `flux`, whose pods' port 3030 leads to the shared plane's `fluxPort`. */
+/** The Deployment `echo` in the namespace `echo`, whose pods' port 3030 leads to the shared plane's `forwards.echo`. */
 async function echoPod(plane: SharedControlPlane, kube: KubeAccess) {
-  await request(plane, 'POST', '/api/v1/namespaces', { metadata: { name: 'flux' } })
-  await request(plane, 'POST', '/apis/apps/v1/namespaces/flux/deployments', deployment('echo'))
-  const find = async () => (await kube.listPods({ namespace: 'flux', labelSelector: 'app=echo' }))[0]
+  await request(plane, 'POST', '/api/v1/namespaces', { metadata: { name: 'echo' } })
+  await request(plane, 'POST', '/apis/apps/v1/namespaces/echo/deployments', deployment('echo'))
+  const find = async () => (await kube.listPods({ namespace: 'echo', labelSelector: 'app=echo' }))[0]
   await expect.poll(find, { timeout: 30_000 }).toMatchObject({ ready: true })
   const pod = await find()
   if (pod === undefined) throw new Error('the pod is gone')
@@ -45,7 +45,7 @@ test('a pod is told with what makes it trustworthy', async ({ plane }) => {
   const pod = await echoPod(plane, kube)
 
   expect(pod).toMatchObject({
-    namespace: 'flux',
+    namespace: 'echo',
     name: expect.stringMatching(/^echo-/),
     labels: { app: 'echo' },
     phase: 'Running',
@@ -63,19 +63,19 @@ test('a field selector narrows the list', async ({ plane }) => {
   await using kube = await open(plane)
   await echoPod(plane, kube)
 
-  const query = { namespace: 'flux', labelSelector: 'app=echo', fieldSelector: 'status.phase=Failed' }
+  const query = { namespace: 'echo', labelSelector: 'app=echo', fieldSelector: 'status.phase=Failed' }
 
   expect(await kube.listPods(query)).toEqual([])
 })
 
 describe('a port-forward', () => {
   test('carries bytes both ways, many at a time', async ({ plane }) => {
-    await using _server = await listen(plane.fluxPort, (socket) => socket.pipe(socket))
+    await using _server = await listen(plane.forwards.echo, (socket) => socket.pipe(socket))
     await using kube = await open(plane)
     const { name } = await echoPod(plane, kube)
     const sent = Buffer.alloc(3_000_000, '0123456789abcdef')
 
-    const stream = await kube.forward({ namespace: 'flux', pod: name, port: 3030 })
+    const stream = await kube.forward({ namespace: 'echo', pod: name, port: 3030 })
     stream.write(sent)
     const received: Buffer[] = []
     for await (const chunk of stream) {
@@ -90,21 +90,21 @@ describe('a port-forward', () => {
     await using kube = await open(plane)
     const { name } = await echoPod(plane, kube)
 
-    const stream = await kube.forward({ namespace: 'flux', pod: name, port: 3030 })
+    const stream = await kube.forward({ namespace: 'echo', pod: name, port: 3030 })
     const error = await new Promise((resolve) => stream.on('error', resolve).on('end', resolve).resume())
 
     expect(error).toMatchObject({
       code: 'PORT_FORWARD_FAILED',
-      message: expect.stringMatching(/port 3030 of pod flux\/echo-.*: .*refused/),
+      message: expect.stringMatching(/port 3030 of pod echo\/echo-.*: .*refused/),
     })
   })
 
   test('ends with the signal it was opened with', async ({ plane }) => {
-    await using _server = await listen(plane.fluxPort, () => {})
+    await using _server = await listen(plane.forwards.echo, () => {})
     await using kube = await open(plane)
     const { name } = await echoPod(plane, kube)
     const stop = new AbortController()
-    const stream = await kube.forward({ namespace: 'flux', pod: name, port: 3030 }, stop.signal)
+    const stream = await kube.forward({ namespace: 'echo', pod: name, port: 3030 }, stop.signal)
     const failed = new Promise((resolve) => stream.on('error', resolve))
 
     stop.abort(new Error('enough'))
@@ -116,7 +116,7 @@ describe('a port-forward', () => {
     await using kube = await open(plane)
 
     const error = await kube
-      .forward({ namespace: 'flux', pod: 'nobody', port: 3030 })
+      .forward({ namespace: 'echo', pod: 'nobody', port: 3030 })
       .catch((error: unknown) => error)
 
     expect(error).toMatchObject({

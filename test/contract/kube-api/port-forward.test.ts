@@ -8,7 +8,7 @@ import { kubectl, kubectlVersions } from '../../support/neighbours.ts'
 import { eventually } from '../../support/programs.ts'
 import { deployment } from './objects.ts'
 
-/** kubectl's own port-forward to port 3030 of a pod in the namespace `flux`, which leads to a server of the test. */
+/** kubectl's own port-forward to port 3030 of a pod in the namespace `contract`, which leads to a server of the test. */
 describe.each(
   kubectlVersions.flatMap((version) => [
     { version, how: 'SPDY in a WebSocket', env: { KUBECTL_PORT_FORWARD_WEBSOCKETS: 'true' } },
@@ -18,11 +18,11 @@ describe.each(
   test('carries bytes both ways, of several connections', async ({ plane, skip }) => {
     const program = kubectl(version)
     if (program === undefined) return skip(`kubectl ${version} is not there: npm run neighbours`)
-    const name = `forward-${plane.fluxPort}`
-    await request(plane, 'POST', '/api/v1/namespaces', { metadata: { name: 'flux' } })
-    await request(plane, 'POST', '/apis/apps/v1/namespaces/flux/deployments', deployment(name))
+    const name = 'forward'
+    await request(plane, 'POST', '/api/v1/namespaces', { metadata: { name: 'contract' } })
+    await request(plane, 'POST', '/apis/apps/v1/namespaces/contract/deployments', deployment(name))
     await eventually(async () => {
-      const { body } = await request(plane, 'GET', `/apis/apps/v1/namespaces/flux/deployments/${name}`)
+      const { body } = await request(plane, 'GET', `/apis/apps/v1/namespaces/contract/deployments/${name}`)
       return (body as { status: { readyReplicas?: number } }).status.readyReplicas === 1
     })
     const sockets = new Set<Socket>()
@@ -30,9 +30,9 @@ describe.each(
       sockets.add(socket.on('error', () => {}))
       socket.pipe(socket)
     })
-    await once(server.listen(plane.fluxPort, '127.0.0.1'), 'listening')
+    await once(server.listen(plane.forwards.contract, '127.0.0.1'), 'listening')
     const [port = 0] = await freePorts(1)
-    const child = spawn(program, ['--namespace=flux', 'port-forward', `deploy/${name}`, `${port}:3030`], {
+    const child = spawn(program, ['--namespace=contract', 'port-forward', `deploy/${name}`, `${port}:3030`], {
       env: { HOME: '/nonexistent', KUBECONFIG: plane.kubeconfig, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
