@@ -24,7 +24,7 @@ const {
 rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder, { recursive: true })
 mkdirSync(target, { recursive: true })
-for (const part of ['bin', 'dist', 'LICENSE', 'README.md'])
+for (const part of ['bin', 'deploy/crds', 'dist', 'LICENSE', 'README.md'])
   cpSync(part, join(folder, part), { recursive: true })
 rmSync(join(folder, 'dist', '.built'), { force: true })
 

@@ -145,6 +145,7 @@ export async function runProgram(options: RunOptions): Promise<{ exitCode: numbe
     stdio: ['pipe', 'pipe', 'ignore'],
     ...(cwd !== undefined && { cwd }),
   })
+  guard.child.ref() // this is waited for
   let output = ''
   guard.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     output += text

@@ -8,14 +8,14 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { expectNothingLeft, processesWith, startDemo } from '../support/demo.ts'
+import { helm, helmVersions } from '../support/neighbours.ts'
 
 /** The built `fluxctl demo`: the story, the world that stays, and what they refuse. */
 
@@ -45,6 +45,9 @@ describe('the story', () => {
       const { code, stdout, stderr } = await demo.ended()
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toContain(
+        '\nLeft out are 3 steps with Helm charts: there is no helm 3.17 or newer on the PATH',
+      )
       expect(stdout).toMatch(/\nAll 13 steps came out as told, in \d+ s\. Nothing of that world is left/)
       expect(stdout).toMatch(/^-.*podinfo:3\.1\.0 {2}# kept in step with the cluster\n\+.*podinfo:3\.1\.5 /m)
       expect(stdout, 'in a pipe there are no colours').not.toContain('\x1b')
@@ -101,7 +104,8 @@ describe('the story', () => {
     async () => {
       await using demo = startDemo([], {
         terminal: true,
-        env: { PATH: pathWithout(['ssh']), NO_COLOR: '1', CI: 'true' },
+        programs: { ssh: undefined },
+        env: { NO_COLOR: '1', CI: 'true' },
       })
 
       const { code, stdout } = await demo.ended()
@@ -110,6 +114,23 @@ describe('the story', () => {
       expect(stdout).toContain('There is no working ssh on this machine, so it uses HTTP and a password')
       expect(stdout).toContain('$ fluxd --git-url=http://127.0.0.1:')
       expect(stdout).not.toContain('\x1b[')
+    },
+    storyMs,
+  )
+})
+
+describe.each(helmVersions)('with helm %s', (version) => {
+  test.skipIf(helm(version) === undefined)(
+    'the story goes on with charts in dev, staging and production',
+    async () => {
+      await using demo = startDemo([], { programs: { helm: helm(version) } })
+
+      const { code, stdout, stderr } = await demo.ended()
+
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toContain('✓ podinfo-prod is deployed, revision 3, chart podinfo-0.1.0')
+      expect(stdout).toContain('\nAll 16 steps came out as told')
+      await expectNothingLeft(demo)
     },
     storyMs,
   )
@@ -357,24 +378,6 @@ function inShell(file: string, commands: string): string {
   })
   expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
   return stdout
-}
-
-/** A folder with all programs of the PATH but these. */
-function pathWithout(names: readonly string[]): string {
-  const folder = newFolder()
-  for (const from of (process.env['PATH'] ?? '').split(delimiter).filter(existsSync)) {
-    for (const name of readdirSync(from)) {
-      const link = join(folder, name)
-      if (!names.includes(name) && !existsSync(link)) {
-        try {
-          symlinkSync(join(from, name), link)
-        } catch {
-          // a dangling link of the same name
-        }
-      }
-    }
-  }
-  return folder
 }
 
 /** Files below a folder that hold a text. */

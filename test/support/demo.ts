@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { expect } from 'vitest'
 
 /** The built `fluxctl demo`, started as a stranger would, and what it leaves behind. `npm test` builds it. */
@@ -21,19 +21,22 @@ export interface DemoOptions {
   env?: Readonly<Record<string, string>>
   /** on a terminal, by `script` of util-linux */
   terminal?: boolean
+  /** programs of the PATH that are elsewhere, or hidden; helm is, unless it is named */
+  programs?: Readonly<Record<string, string | undefined>>
 }
 
 export function startDemo(
   args: readonly string[] = [],
-  { env = {}, terminal = false }: DemoOptions = {},
+  { env = {}, terminal = false, programs = {} }: DemoOptions = {},
 ): Demo {
   const folder = mkdtempSync(join(tmpdir(), 'demo-test-'))
+  const path = pathWith({ helm: undefined, ...programs })
   const words = [process.execPath, 'bin/fluxctl.cjs', 'demo', ...args]
   const [file = '', ...rest] = terminal ? ['script', '-qec', `exec ${words.join(' ')}`, '/dev/null'] : words
   const child = spawn(file, rest, {
     env: {
       HOME: '/nonexistent',
-      PATH: process.env['PATH'],
+      PATH: path,
       TMPDIR: folder,
       TERM: 'xterm',
       ...env,
@@ -68,9 +71,26 @@ export function startDemo(
         child.kill('SIGTERM')
         await closed
       }
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+      for (const each of [folder, path]) rmSync(each, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/** A folder with all programs of the PATH, but for these. */
+function pathWith(programs: Readonly<Record<string, string | undefined>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'demo-path-'))
+  const link = (name: string, target: string) => {
+    try {
+      symlinkSync(target, join(folder, name))
+    } catch {
+      // an earlier folder of the PATH has it too
+    }
+  }
+  for (const [name, target] of Object.entries(programs)) if (target !== undefined) link(name, target)
+  for (const from of (process.env['PATH'] ?? '').split(delimiter).filter(existsSync)) {
+    for (const name of readdirSync(from)) if (!(name in programs)) link(name, join(from, name))
+  }
+  return folder
 }
 
 /** Processes whose environment names a text, such as the folder that everything in a demo has there. */

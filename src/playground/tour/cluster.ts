@@ -27,7 +27,7 @@ export interface TourCluster {
 }
 
 /** What the tour makes in a cluster, and takes away again. */
-const ownNamespaces = ['demo', 'flux'] as const
+const ownNamespaces = ['demo', 'dev', 'flux', 'prod', 'stg'] as const
 
 /** What stands in a cluster before anybody uses it; `local-path-storage` comes with kind. */
 const systemNamespaces = new Set([

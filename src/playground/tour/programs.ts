@@ -7,6 +7,9 @@ import { closedEnvironment, runProgram } from '../processes.ts'
 export interface Programs {
   fluxctl: string
   fluxd: string
+  operator: string
+  /** the CustomResourceDefinitions of the operator */
+  crds: string
 }
 
 /**
@@ -24,12 +27,17 @@ export function findPrograms(program: string): Programs {
     })
   }
   for (let folder = dirname(realpathSync(program)); ; folder = dirname(folder)) {
-    const [fluxctl, fluxd] = [join(folder, 'bin', 'fluxctl.cjs'), join(folder, 'bin', 'fluxd.cjs')]
-    if (existsSync(fluxctl) && existsSync(fluxd)) return { fluxctl, fluxd }
+    const programs = {
+      fluxctl: join(folder, 'bin', 'fluxctl.cjs'),
+      fluxd: join(folder, 'bin', 'fluxd.cjs'),
+      operator: join(folder, 'bin', 'helm-operator.cjs'),
+      crds: join(folder, 'deploy', 'crds', 'helmreleases.yaml'),
+    }
+    if (Object.values(programs).every(existsSync)) return programs
     if (folder === dirname(folder)) break
   }
   throw new FluxError('DEMO_UNAVAILABLE', {
-    what: 'bin/fluxctl.cjs and bin/fluxd.cjs are missing',
+    what: 'the programs in bin, or the files in deploy, are missing',
     next: 'Build them with `npm run build`, or install the package again.',
   })
 }
@@ -41,4 +49,13 @@ export async function canUseSsh(home: string, signal: AbortSignal): Promise<bool
     ({ exitCode }) => exitCode === 0,
     () => false,
   )
+}
+
+/** Whether there is a helm on the PATH that the operator can drive. */
+export async function canUseHelm(home: string, signal: AbortSignal): Promise<boolean> {
+  const args = ['version', '--template={{.Version}}']
+  const run = runProgram({ file: 'helm', args, env: closedEnvironment(home), signal })
+  const { exitCode, output } = await run.catch(() => ({ exitCode: 1, output: '' }))
+  const [, major = 0, minor = 0] = /^v(\d+)\.(\d+)\./.exec(output)?.map(Number) ?? []
+  return exitCode === 0 && (major > 3 || (major === 3 && minor >= 17))
 }

@@ -3,6 +3,8 @@ import { type ProgramOptions, runProgram } from '../processes.ts'
 
 /** How a tour is told: what is about to happen, the real command with its real output, then what was checked. */
 export interface Screen {
+  /** ends all that is shown */
+  readonly signal: AbortSignal
   step(title: string, about: string): void
   /** Show a command, run it, and show what it says. @throws FluxError `DEMO_CHECK_FAILED` for another exit code */
   run(shown: string, program: ProgramOptions & { exitCode?: number }): Promise<string>
@@ -41,6 +43,7 @@ export function createScreen({ steps, out, colour, signal, clues }: ScreenOption
     })
   }
   return {
+    signal,
     note,
     show: (text) => out(text.endsWith('\n') ? text : `${text}\n`),
     step(title, about) {

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isJsonObject, type JsonValue, valueAt } from '../../core/json.ts'
+import { runProgram } from '../processes.ts'
 import type { Programs } from './programs.ts'
 import { imageRepository } from './repository.ts'
 import type { Screen } from './screen.ts'
@@ -15,6 +16,8 @@ export interface Stage extends Screen {
   readonly world: TourWorld
   /** Run a command of the person's in their clone. @returns what it said */
   command(program: string, args: readonly string[], options?: { exitCode?: number }): Promise<string>
+  /** The same, without a word. */
+  ask(program: string, args: readonly string[]): Promise<{ exitCode: number; output: string }>
   /** The same, for the built fluxctl. */
   fluxctl(args: readonly string[], options?: { exitCode?: number }): Promise<string>
   /** Write files of the clone: path → text. */
@@ -60,6 +63,8 @@ export function createStage(screen: Screen, world: TourWorld, programs: Programs
     ...screen,
     world,
     command,
+    ask: (file, args) =>
+      runProgram({ file, args, env: person.env, cwd: person.clone, signal: screen.signal }),
     fluxctl: (args, options) => command('fluxctl', args, options),
     async write(files) {
       for (const [path, text] of Object.entries(files)) {

@@ -1,7 +1,9 @@
+import { tmpdir } from 'node:os'
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { type JsonValue, valueAt } from '../../core/json.ts'
 import { ask } from '../ask.ts'
-import type { Programs } from './programs.ts'
+import { helmStory } from './helm-story.ts'
+import { canUseHelm, type Programs } from './programs.ts'
 import { createScreen, type Screen } from './screen.ts'
 import { createStage } from './stage.ts'
 import { linger } from './stay.ts'
@@ -30,10 +32,17 @@ export interface TourOptions {
 export async function runTour(options: TourOptions): Promise<void> {
   const { programs, out, colour, signal } = options
   const startedMs = performance.now()
-  const steps = story.length + 1
   let world: TourWorld | undefined
-  const clues = () => world?.fluxdLog().trimEnd().split('\n').slice(-10).join('\n') ?? ''
-  const screen = createScreen({ steps, out, colour, signal, clues })
+  const hasHelm = await canUseHelm(tmpdir(), signal)
+  const scenes = hasHelm ? [...story, ...helmStory] : story
+  const clues = () => {
+    const logs = [world?.fluxdLog(), world?.operatorLog()]
+    return logs
+      .map((log = '') => log.trimEnd().split('\n').slice(-10).join('\n'))
+      .join('\n')
+      .trim()
+  }
+  const screen = createScreen({ steps: scenes.length + 1, out, colour, signal, clues })
   try {
     screen.step(
       'A world',
@@ -43,12 +52,13 @@ export async function runTour(options: TourOptions): Promise<void> {
     await checkWorld(world, screen)
 
     const stage = createStage(screen, world, programs)
-    for (const { title, about, play } of story) {
+    for (const { title, about, play } of scenes) {
       screen.step(title, typeof about === 'string' ? about : about(stage))
       await play(stage)
     }
     const seconds = Math.ceil((performance.now() - startedMs) / 1000)
-    out(`\nAll ${steps} steps came out as told, in ${seconds} s.`)
+    if (!hasHelm) out(withoutHelm)
+    out(`\nAll ${scenes.length + 1} steps came out as told, in ${seconds} s.`)
     if (options.stay) {
       out('\n')
       await linger(world, { programs, out, signal })
@@ -70,6 +80,10 @@ export async function runTour(options: TourOptions): Promise<void> {
   }
   out(`${options.stay ? '\n' : ' '}Nothing of that world is left on this machine.\n`)
 }
+
+const withoutHelm = `
+Left out are ${helmStory.length} steps with Helm charts: there is no helm 3.17 or newer on the PATH (https://helm.sh/docs/intro/install).
+`
 
 async function checkWorld(
   { cluster, git, ssh, registry, front }: TourWorld,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { type GitServer, gitServer } from '../git/server.ts'
@@ -39,8 +39,14 @@ export interface TourWorld {
   startFluxd(): Promise<void>
   /** Tell fluxd that something was pushed. */
   notifyOfGit(): void
+  readonly operatorArgs: readonly string[]
+  startOperator(): Promise<void>
+  /** the CustomResourceDefinitions of the operator, as YAML */
+  helmReleaseCrds(): Promise<string>
   /** what fluxd has logged so far */
   fluxdLog(): string
+  /** the same of the Helm operator */
+  operatorLog(): string
   close(): Promise<void>
 }
 
@@ -67,7 +73,7 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
     const folder = state === undefined ? await createFolder('fluxctl-demo-') : await claim(state)
     closers.push(() => folder.remove())
     const path = (...names: string[]) => join(folder.path, ...names)
-    const homes = { fluxd: path('fluxd'), person: path('person') }
+    const homes = { fluxd: path('fluxd'), person: path('person'), operator: path('operator') }
     for (const home of Object.values(homes)) await mkdir(join(home, '.ssh'), { recursive: true })
 
     const front = await startFront({
@@ -115,9 +121,10 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
     closers.push(() => cluster.close())
 
     const docker = await writeDockerConfig(path('docker'), registry.host, registryLogin)
-    for (const home of [homes.fluxd, homes.person]) await writeGitCredentials(home, git)
+    for (const home of Object.values(homes)) await writeGitCredentials(home, git)
     await writeFile(join(homes.fluxd, '.ssh', 'known_hosts'), ssh?.knownHosts() ?? '')
-    await writeFile(join(homes.fluxd, '.ssh', 'config'), '') // so that nobody else's is read
+    // so that nobody else's is read
+    for (const home of Object.values(homes)) await writeFile(join(home, '.ssh', 'config'), '')
     await writeFile(join(homes.person, '.gitconfig'), personalGitConfig(options.colour), { flag: 'a' })
     const clone = join(homes.person, 'clone')
     await mkdir(clone)
@@ -137,8 +144,12 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
       `--registry-insecure-host=${registry.host}`,
       `--docker-config=${join(docker, 'config.json')}`,
     ]
+    const operatorArgs = ['--git-allow-protocols=http', '--git-poll-interval=1s', '--charts-sync-interval=2s']
     let fluxd: Program | undefined
-    closers.push(async () => fluxd?.kill())
+    let operator: Program | undefined
+    closers.push(async () => {
+      await Promise.all([fluxd?.kill(), operator?.kill()])
+    })
     return {
       folder: folder.path,
       cluster,
@@ -172,8 +183,20 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
         }
         await fluxd.until('it listens', listens, signal)
       },
+      operatorArgs,
+      async startOperator() {
+        operator = startProgram({
+          file: process.execPath,
+          args: [programs.operator, '--listen=127.0.0.1:0', ...operatorArgs],
+          env: { ...closedEnvironment(homes.operator), KUBECONFIG: kubeconfig },
+          log: path('helm-operator.log'),
+        })
+        await operator.until('it listens', () => operator?.log().includes(' port='), signal)
+      },
+      helmReleaseCrds: () => readFile(programs.crds, 'utf8'),
       notifyOfGit,
       fluxdLog: () => fluxd?.log() ?? '',
+      operatorLog: () => operator?.log() ?? '',
       close,
     }
   } catch (error) {
