@@ -85,7 +85,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     const memory = memoryOf(release)
     const names = `release '${release.releaseName}' in namespace '${release.targetNamespace}'`
     const message = error
-      ? `synchronization of ${names.replace('release ', 'release ')} failed: ${textOf(error)}`
+      ? `synchronization of ${names} failed: ${textOf(error)}`
       : `managed ${names} synchronized${more}`
     const nowMs = clock.now().getTime()
     const last = memory.lastEvent
