@@ -171,14 +171,19 @@ function fileTooLarge(path: string, sizeBytes: number): FluxError {
   })
 }
 
-/** The workloads among the resources of a revision. */
-export function workloadsOf({ resources }: LoadedManifests): Map<ResourceId, Workload> {
+/** The workloads among the resources of a revision, worked out once for each. */
+export function workloadsOf(manifests: LoadedManifests): ReadonlyMap<ResourceId, Workload> {
+  const known = workloadsByRevision.get(manifests)
+  if (known) return known
   const workloads = new Map<ResourceId, Workload>()
-  for (const [id, { manifest }] of resources) {
+  for (const [id, { manifest }] of manifests.resources) {
     const workload = isWorkloadKind(manifest.kind)
       ? readWorkload(id, manifest.kind, manifest.value)
       : undefined
     if (workload) workloads.set(id, workload)
   }
+  workloadsByRevision.set(manifests, workloads)
   return workloads
 }
+
+const workloadsByRevision = new WeakMap<LoadedManifests, ReadonlyMap<ResourceId, Workload>>()
