@@ -26,6 +26,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'demo',
+    isNew: true,
     summary: 'see it all work on this machine, without a cluster',
     load: async () => (await import('./commands/demo.ts')).demo,
   },

@@ -55,8 +55,7 @@ const deprecated: Record<string, V1Flag[]> = Object.fromEntries(
   ]),
 )
 
-const newCommands = ['demo']
-const names = commands.map(({ name }) => name).filter((name) => !newCommands.includes(name))
+const names = commands.filter(({ isNew }) => !isNew).map(({ name }) => name)
 
 describe('v1 knows these flags, and so do we:', () => {
   test.each(names)('%s', async (name) => {

@@ -82,12 +82,12 @@ export async function startServer({
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const bound = (server.address() as AddressInfo).port
-  const hosts = new Set([`127.0.0.1:${bound}`, `localhost:${bound}`, `[::1]:${bound}`])
 
   /** Why a request is not even looked at. */
   const refusal = (request: Incoming): string | undefined => {
     const host = headerOf(request, ':authority') ?? headerOf(request, 'host') ?? ''
-    if (!hosts.has(host.toLowerCase())) return 'this host is not served here'
+    // whatever the port: a relay may stand before us, and a page of a browser can't choose the name
+    if (!/^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i.test(host)) return 'this host is not served here'
     return headerOf(request, 'origin') === undefined ? undefined : 'pages of a browser are not served here'
   }
 

@@ -182,7 +182,7 @@ test('the key lies in a folder that only we may enter, and goes with it', async 
   await using server = await sshServer(upstream)
   await writeKnownHosts(home, await server.knownHosts())
   const environment = { HOME: home, PATH: process.env['PATH'] ?? '' }
-  const ssh = await openSsh({ environment, parentDirectories: ['/nonexistent', parent] })
+  const ssh = await openSsh({ environment, parentDirectories: ['/dev/null/nowhere', parent] })
   const key = await ssh.makeKey(newKey)
   await ssh.useKey(key)
   await server.letIn(key.publicKey)
