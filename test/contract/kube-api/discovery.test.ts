@@ -21,7 +21,8 @@ test('the versions that are served', async ({ script }) => {
   await script.request('GET', '/apis', undefined, {
     show: (body) => ({
       ...body,
-      groups: body.groups.filter(({ name }: Answer) => !/example\.com/.test(name)),
+      // without those that tests beside this one define
+      groups: body.groups.filter(({ name }: Answer) => !name.includes('.') || name.endsWith('.k8s.io')),
     }),
   })
   await script.request('GET', '/apis/apps')
