@@ -22,6 +22,8 @@ export interface StoredTag {
   problem?: ImageProblem
 }
 
+export type TagListener = (name: string, tag: string) => void
+
 /** An error code, and what happened in words. */
 export interface ImageProblem {
   code: string
@@ -37,6 +39,10 @@ export interface ImageStore {
   setRepository(name: string, repository: StoredRepository): void
   /** Every tag, in the order of code points. Tags known by name alone are empty. */
   listTags(name: string): IterableIterator<[tag: string, known: StoredTag]>
+  /** Their names alone: the same array until the list changes. */
+  tagNames(name: string): readonly string[]
+  /** Be told of each tag that is added, taken away or set. */
+  onTagChange(listener: TagListener): void
   getTag(name: string, tag: string): StoredTag | undefined
   /** @returns whether the tag is listed; one that isn't is not kept */
   setTag(name: string, tag: string, known: StoredTag): boolean

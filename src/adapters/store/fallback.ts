@@ -1,5 +1,5 @@
 import { messageOf } from '../../core/errors.ts'
-import type { ImageStore } from '../../ports/image-store.ts'
+import type { ImageStore, TagListener } from '../../ports/image-store.ts'
 import type { Log } from '../../ports/log.ts'
 import { createMemoryStore } from './memory.ts'
 
@@ -9,6 +9,7 @@ import { createMemoryStore } from './memory.ts'
  */
 export function fallBackToMemory(disk: ImageStore, log: Log): ImageStore {
   let current = disk
+  const listeners: TagListener[] = []
   const write = <T>(change: (store: ImageStore) => T): T => {
     try {
       return change(current)
@@ -19,6 +20,7 @@ export function fallBackToMemory(disk: ImageStore, log: Log): ImageStore {
       const code = 'STORE_UNUSABLE'
       log.write({ component: 'store', warning, err, code })
       current = createMemoryStore({ code, message: `${warning}: ${err}` })
+      for (const listener of listeners) current.onTagChange(listener)
       return change(current)
     }
   }
@@ -26,6 +28,11 @@ export function fallBackToMemory(disk: ImageStore, log: Log): ImageStore {
     getRepository: (name) => current.getRepository(name),
     setRepository: (name, repository) => write((store) => store.setRepository(name, repository)),
     listTags: (name) => current.listTags(name),
+    tagNames: (name) => current.tagNames(name),
+    onTagChange(listener) {
+      listeners.push(listener)
+      current.onTagChange(listener)
+    },
     getTag: (name, tag) => current.getTag(name, tag),
     setTag: (name, tag, known) => write((store) => store.setTag(name, tag, known)),
     setListing: (name, tags, repository) => write((store) => store.setListing(name, tags, repository)),

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { FluxError, messageOf } from '../../core/errors.ts'
-import type { ImageStore, StoredRepository, StoredTag } from '../../ports/image-store.ts'
+import type { ImageStore, StoredRepository, StoredTag, TagListener } from '../../ports/image-store.ts'
 import type { Log } from '../../ports/log.ts'
 import type { ImageFacts } from '../../ports/registry.ts'
 import { fallBackToMemory } from './fallback.ts'
@@ -37,6 +37,8 @@ export interface ImageStoreOptions {
 /** of LMDB's data files, as `lmdb` writes them */
 const magic = 0xbeefc0de
 const pageBytes = 4096
+
+const maxKeptNames = 200_000
 
 /** Stores of another form are made anew. */
 const form = 1
@@ -199,6 +201,28 @@ function createStore({ root, repositories, tags, facts }: Tables, release: () =>
     start: [name, ''],
     end: [name, '\u{10ffff}'],
   })
+  const listeners: TagListener[] = []
+  const tell: TagListener = (name, tag) => {
+    for (const listener of listeners) listener(name, tag)
+  }
+  /** names of tags by repository, those of the last listings; all are forgotten when there are too many */
+  const names = new Map<string, readonly string[]>()
+  let keptNames = 0
+  const tagNames = (name: string): readonly string[] => {
+    const known = names.get(name)
+    if (known) return known
+    const read = [...tags.getKeys(rangeOf(name)).map(([, tag]) => tag)]
+    keptNames += read.length
+    if (keptNames > maxKeptNames) names.clear()
+    if (names.size === 0) keptNames = read.length
+    names.set(name, read)
+    return read
+  }
+  const forgetNames = (name: string) => {
+    keptNames -= names.get(name)?.length ?? 0
+    names.delete(name)
+  }
+
   return {
     getRepository: (name) => repositories.get(name),
     setRepository: (name, repository) =>
@@ -206,26 +230,31 @@ function createStore({ root, repositories, tags, facts }: Tables, release: () =>
     *listTags(name) {
       for (const { key, value } of tags.getRange(rangeOf(name))) yield [key[1], value]
     },
+    tagNames,
+    onTagChange: (listener) => void listeners.push(listener),
     getTag: (name, tag) => tags.get([name, tag]),
-    setTag: (name, tag, known) =>
-      root.transactionSync(() => {
+    setTag(name, tag, known) {
+      const isListed = root.transactionSync(() => {
         if (!tags.doesExist([name, tag])) return false
         tags.putSync([name, tag], known)
         return true
-      }),
-    setListing: (name, listed, repository) =>
+      })
+      if (isListed) tell(name, tag)
+      return isListed
+    },
+    setListing(name, listed, repository) {
+      const gone = new Set(tagNames(name))
+      const added: string[] = []
+      for (const tag of listed) if (!gone.delete(tag)) added.push(tag)
       root.transactionSync(() => {
-        const gone = new Set(tags.getKeys(rangeOf(name)).map(([, tag]) => tag))
-        let added = 0
-        for (const tag of listed) {
-          if (gone.delete(tag)) continue
-          tags.putSync([name, tag], {})
-          added += 1
-        }
+        for (const tag of added) tags.putSync([name, tag], {})
         for (const tag of gone) tags.removeSync([name, tag])
         repositories.putSync(name, repository)
-        return added
-      }),
+      })
+      if (added.length + gone.size > 0) forgetNames(name)
+      for (const tag of [...added, ...gone]) tell(name, tag)
+      return added.length
+    },
     getFacts: (digest) => facts.get(digest),
     setFacts: (digest, known) => root.transactionSync(() => void facts.putSync(digest, known)),
     problem: () => undefined,

@@ -36,6 +36,25 @@ describe.each([
   })
   afterEach(() => store.close())
 
+  test('keeps the names of tags in order, and tells of each tag that changes', () => {
+    const told: string[] = []
+    store.onTagChange((_name, tag) => told.push(tag))
+    expect(store.tagNames(name)).toEqual([])
+    store.setListing(name, ['b', 'a'], listed)
+    const names = store.tagNames(name)
+    expect(names).toEqual(['a', 'b'])
+    expect(told.splice(0).sort()).toEqual(['a', 'b'])
+
+    store.setTag(name, 'a', { digest: 'sha256:a' })
+    store.setTag(name, 'never', {})
+    expect(store.tagNames(name)).toBe(names)
+    expect(told.splice(0)).toEqual(['a'])
+
+    store.setListing(name, ['b', 'c'], listed)
+    expect(store.tagNames(name)).toEqual(['b', 'c'])
+    expect(told.sort()).toEqual(['a', 'c'])
+  })
+
   test('gives back what was put in', () => {
     expect(store.getRepository(name)).toBe(undefined)
     expect(store.setListing(name, ['b', 'a'], listed)).toBe(2)
