@@ -1,21 +1,31 @@
 import { FluxError } from '../core/errors.ts'
-import { type ImageInfo, readLabelTime } from '../core/image/info.ts'
+import type { ImageInfo } from '../core/image/info.ts'
 import { canonicalName, formatImageRef, type ImageRef } from '../core/image/ref.ts'
 import { isScanned, type ScanScope } from '../core/image/scope.ts'
 import { globMatches } from '../core/policy/glob.ts'
+import type { TagPattern } from '../core/policy/pattern.ts'
 import type { ListingState } from '../core/update/automation.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ImageProblem, ImageStore, StoredRepository } from '../ports/image-store.ts'
 import type { Metrics } from '../ports/metrics.ts'
-import type { ImageFacts, Keychain } from '../ports/registry.ts'
+import type { Keychain } from '../ports/registry.ts'
+import { createTagTables, datedByLabel, type TagTable } from './tag-tables.ts'
 
 /**
  * What is known of the images that run, read from the store: tags, and of some of them more than the name. Reading
  * asks nobody; `scan.ts` is what asks registries.
  */
 export interface ImageCatalog {
-  /** Every known image of a repository, named as `like` is; `undefined`: nothing is known of it. */
-  images(like: ImageRef): readonly ImageInfo[] | undefined
+  /**
+   * Every known image of a repository, named as `like` is; `undefined`: nothing is known of it.
+   *
+   * @param pattern asks only for what a choice by it turns on, and the image that runs; see `KnownImages`
+   */
+  images(like: ImageRef, pattern?: TagPattern): readonly ImageInfo[] | undefined
+  /** What is known of the tags of a repository, by its canonical name. */
+  tags(name: string): TagTable
+  /** What is wrong with tags of a repository, by code: what happened to the first of them, and how many there are. */
+  tagProblems(name: string): TagProblems
   /** How far the known images of a repository can be trusted. */
   stateOf(like: ImageRef): ListingState
   /** Why there is nothing, or nothing new, to be known of a repository, or of some of its tags: each code once. */
@@ -23,6 +33,8 @@ export interface ImageCatalog {
   /** Whether an image repository is scanned at all. */
   isScanned(like: ImageRef): boolean
 }
+
+export type TagProblems = Map<string, { message: string; count: number }>
 
 export interface WantedImage {
   image: ImageRef
@@ -54,14 +66,46 @@ export function createImageCatalog({
 }: ImageCatalogOptions): ImageCatalog {
   const isWatched = (like: ImageRef) => !disabled && isScanned(canonicalName(like), scope)
 
-  const readImages = (like: ImageRef): ImageInfo[] | undefined => {
+  const tables = createTagTables(store, useLabels)
+
+  /** All where no pattern is given, and where only their digests tell which one runs. */
+  const readTags = (name: string, like: ImageRef, pattern: TagPattern | undefined) => {
+    if (!pattern || like.digest) return store.listTags(name)
+    const { names, decisive, placeOf } = tables.of(name)
+    const places = new Set([...decisive(pattern), placeOf(like.tag ?? '')])
+    return [...places]
+      .sort((a, b) => a - b)
+      .flatMap((place) => names[place] ?? [])
+      .map((tag) => [tag, store.getTag(name, tag) ?? {}] as const)
+  }
+
+  const tagProblems = (name: string): TagProblems => {
+    const problems: TagProblems = new Map()
+    const { dropped = 0 } = store.getRepository(name) ?? {}
+    if (dropped > 0)
+      problems.set('TAG_INVALID', { message: 'names that are no tags were dropped', count: dropped })
+    const table = tables.of(name)
+    for (const place of table.troubled()) {
+      const tag = table.names[place] ?? ''
+      const { problem } = store.getTag(name, tag) ?? {}
+      if (!problem) continue
+      const { message, count } = problems.get(problem.code) ?? {
+        message: `${tag}: ${problem.message}`,
+        count: 0,
+      }
+      problems.set(problem.code, { message, count: count + 1 })
+    }
+    return problems
+  }
+
+  const readImages = (like: ImageRef, pattern?: TagPattern): ImageInfo[] | undefined => {
     const name = canonicalName(like)
     const repository = isWatched(like) ? store.getRepository(name) : undefined
     if (repository?.listedAtMs === undefined) return undefined
     const { registry, repository: path } = like
     const byLabel = useLabels.some((glob) => globMatches(glob, name))
     const images: ImageInfo[] = []
-    for (const [tag, { digest, fetchedAtMs }] of store.listTags(name)) {
+    for (const [tag, { digest, fetchedAtMs }] of readTags(name, like, pattern)) {
       const facts = digest === undefined ? undefined : store.getFacts(digest)
       images.push({
         ...(facts ? (byLabel ? datedByLabel(facts) : facts) : { labels: {} }),
@@ -75,9 +119,12 @@ export function createImageCatalog({
   return {
     isScanned: isWatched,
 
-    images(like) {
+    tags: tables.of,
+    tagProblems,
+
+    images(like, pattern) {
       const startedMs = clock.monotonicMs()
-      const images = readImages(like)
+      const images = readImages(like, pattern)
       const durationMs = clock.monotonicMs() - startedMs
       metrics.observeImageLookup({ success: images !== undefined, durationMs })
       return images
@@ -95,7 +142,7 @@ export function createImageCatalog({
       if (!isWatched(like)) return [{ code: 'IMAGE_EXCLUDED', message: 'this image is left out of scanning' }]
       const name = canonicalName(like)
       const problems = listingProblems(store.getRepository(name), clock.now())
-      for (const [code, { message, count }] of tagProblems(store, name)) {
+      for (const [code, { message, count }] of tagProblems(name)) {
         problems.push({ code, message: count > 1 ? `${message} (and ${count - 1} more)` : message })
       }
       const unkept = store.problem()
@@ -113,32 +160,6 @@ export function listingProblems(known: StoredRepository | undefined, now: Date):
     problems.push({ code: 'CLOCK_SET_BACK', message })
   }
   return problems
-}
-
-/** What is wrong with tags of a repository, by code: what happened to the first of them, and how many there are. */
-export function tagProblems(
-  store: ImageStore,
-  name: string,
-): Map<string, { message: string; count: number }> {
-  const problems = new Map<string, { message: string; count: number }>()
-  const { dropped = 0 } = store.getRepository(name) ?? {}
-  if (dropped > 0)
-    problems.set('TAG_INVALID', { message: 'names that are no tags were dropped', count: dropped })
-  for (const [tag, { problem }] of store.listTags(name)) {
-    if (!problem) continue
-    const { message, count } = problems.get(problem.code) ?? {
-      message: `${tag}: ${problem.message}`,
-      count: 0,
-    }
-    problems.set(problem.code, { message, count: count + 1 })
-  }
-  return problems
-}
-
-/** What an image says of itself, with the time that its label says, where that can be read. */
-function datedByLabel(facts: ImageFacts): ImageFacts {
-  const { time } = readLabelTime(facts.labels)
-  return time ? { ...facts, createdAt: time.date, createdAtText: time.text } : facts
 }
 
 /** v1's text for an image that a registry doesn't have. */

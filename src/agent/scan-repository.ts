@@ -7,8 +7,9 @@ import type { Clock } from '../ports/clock.ts'
 import type { ImageStore, StoredRepository, StoredTag } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { ImageRegistry, Keychain } from '../ports/registry.ts'
-import { listingProblems } from './images.ts'
+import { type ImageCatalog, listingProblems } from './images.ts'
 import type { HostLines } from './scan-hosts.ts'
+import type { TagTable } from './tag-tables.ts'
 
 /**
  * Asks for one image repository, and keeps what it learns in the store: the list of tags, with the ETags of the last
@@ -22,7 +23,7 @@ export interface RepositoryScan {
   needed(name: string, tags: Iterable<string>): Need[]
   /** Ask for it. @returns whether anything came of it */
   fetch(repository: ScannedRepository, needs: readonly Need[]): Promise<boolean>
-  tags(name: string): string[]
+  tags(name: string): readonly string[]
 }
 
 export interface ScannedRepository {
@@ -41,6 +42,7 @@ export interface Need {
 export interface RepositoryScanOptions {
   registry: ImageRegistry
   store: ImageStore
+  catalog: Pick<ImageCatalog, 'tags'>
   hosts: HostLines
   /** globs on canonical names: labels of these images say when they were made */
   useLabels: readonly string[]
@@ -100,12 +102,13 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
   }
 
   /** What there is to ask for of a tag. */
-  const needOf = (known: StoredTag | undefined): Need['need'] | undefined => {
-    if (!known) return undefined
-    if (known.fetchedAtMs === undefined) return 'missing'
+  const needOf = ({ fetchedAtMs, dueAtMs }: TagTable, place: number): Need['need'] | undefined => {
+    const fetchedMs = fetchedAtMs[place] ?? Number.NaN
+    if (Number.isNaN(fetchedMs)) return 'missing'
     const now = nowMs()
+    const dueMs = dueAtMs[place] ?? Number.NaN
     // of a clock that was set back nothing can be concluded
-    return now >= (known.dueAtMs ?? 0) || now < known.fetchedAtMs ? 'refresh' : undefined
+    return Number.isNaN(dueMs) || now >= dueMs || now < fetchedMs ? 'refresh' : undefined
   }
 
   const fetch = async ({ name, image, keychain }: ScannedRepository, tag: string): Promise<boolean> => {
@@ -187,12 +190,13 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
   }
 
   const needed = (name: string, tags: Iterable<string>): Need[] => {
+    const table = options.catalog.tags(name)
     const needs: Need[] = []
     const again: Need[] = []
     for (const tag of tags) {
-      const known = store.getTag(name, tag)
-      const need = needOf(known)
-      if (need) (known?.problem ? again : needs).push({ tag, need })
+      const place = table.placeOf(tag)
+      const need = place < 0 ? undefined : needOf(table, place)
+      if (need) (table.hasProblem(place) ? again : needs).push({ tag, need })
     }
     return [...needs, ...again]
   }
@@ -204,7 +208,7 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
     log.write({
       info: 'refreshing image',
       image: imageName(repo.image),
-      tag_count: [...store.listTags(repo.name)].length,
+      tag_count: store.tagNames(repo.name).length,
       to_update: needs.length,
       of_which_refresh: refresh,
       of_which_missing: needs.length - refresh,
@@ -229,7 +233,7 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
     list,
     needed,
     fetch: fetchAll,
-    tags: (name) => [...store.listTags(name)].map(([tag]) => tag),
+    tags: (name) => store.tagNames(name),
   }
 }
 

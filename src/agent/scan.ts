@@ -8,7 +8,7 @@ import type { Metrics } from '../ports/metrics.ts'
 import type { ImageRegistry } from '../ports/registry.ts'
 import { rest } from '../runtime/rest.ts'
 import type { Demand } from './demand.ts'
-import { type ImageCatalog, listingProblems, tagProblems, type WantedImage } from './images.ts'
+import { type ImageCatalog, listingProblems, type TagProblems, type WantedImage } from './images.ts'
 import { createHostLines, type HostLine, takeFirst } from './scan-hosts.ts'
 import { createRepositoryScan, type Need, type ScannedRepository } from './scan-repository.ts'
 import { failureFields } from './tell.ts'
@@ -92,7 +92,7 @@ export function createScanner(options: ScannerOptions): Scanner {
   /** of the last round */
   let names: ReadonlySet<string> = new Set()
   /** what is wrong with tags, by repository and code */
-  const wrongTags = new Map<string, ReturnType<typeof tagProblems>>()
+  const wrongTags = new Map<string, TagProblems>()
 
   const countProblems = () => {
     const repositories = new Map<string, number>()
@@ -112,7 +112,7 @@ export function createScanner(options: ScannerOptions): Scanner {
   const fetch = async (repo: ScannedRepository, needs: readonly Need[]): Promise<boolean> => {
     const fetched = await repositories.fetch(repo, needs)
     if (needs.length > 0) {
-      wrongTags.set(repo.name, tagProblems(store, repo.name))
+      wrongTags.set(repo.name, catalog.tagProblems(repo.name))
       countProblems()
     }
     return fetched
@@ -139,7 +139,7 @@ export function createScanner(options: ScannerOptions): Scanner {
   /** List the tags, and know what automation needs of them. @returns whether it may have news for automation */
   const scan = async (repo: ScannedRepository): Promise<boolean> => {
     const added = await repositories.list(repo)
-    wrongTags.set(repo.name, tagProblems(store, repo.name))
+    wrongTags.set(repo.name, catalog.tagProblems(repo.name))
     countProblems()
     const tags = repositories.tags(repo.name)
     const first = repositories.needed(repo.name, tagsForAutomation(tags, repo.containers))

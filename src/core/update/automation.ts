@@ -118,7 +118,7 @@ interface Situation {
 
 function decide({ current, pattern, known, state }: Situation): Verdict {
   if (pattern.fault !== undefined) return hold('PATTERN_INVALID', `${pattern.text}: ${pattern.fault}`)
-  const found = known(current)
+  const found = known(current, pattern)
   if (!found) return hold('LISTING_MISSING', 'the tags of this repository are not known')
 
   const images = respellAll(found, current)

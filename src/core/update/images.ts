@@ -10,8 +10,13 @@ import type { TagPattern } from '../policy/pattern.ts'
  * can't choose while such a tag passes it; one that orders by version can.
  */
 
-/** Every known image of the repository that a reference names; `undefined`: nothing is known of it. */
-export type KnownImages = (like: ImageRef) => readonly ImageInfo[] | undefined
+/**
+ * Every known image of the repository that a reference names; `undefined`: nothing is known of it.
+ *
+ * @param pattern asks for no more than a choice by it turns on: what `chooseImage` answers must stay the same, and
+ *   the image that the reference itself names must be among them
+ */
+export type KnownImages = (like: ImageRef, pattern?: TagPattern) => readonly ImageInfo[] | undefined
 
 export type Choice =
   | { kind: 'best'; image: ImageInfo }
@@ -34,8 +39,8 @@ export function hasMetadata({ digest, imageId, createdAt, lastFetchedAt }: Image
 }
 
 /** The images of a container's repository, written with the name that the container uses. */
-export function imagesLike(known: KnownImages, like: ImageRef): readonly ImageInfo[] {
-  return respellAll(known(like) ?? [], like)
+export function imagesLike(known: KnownImages, like: ImageRef, pattern?: TagPattern): readonly ImageInfo[] {
+  return respellAll(known(like, pattern) ?? [], like)
 }
 
 /** The same, of images that are known already. Most are written so. */
@@ -63,6 +68,6 @@ export function isSameRepository(a: ImageRef, b: ImageRef): boolean {
   return canonicalName(a) === canonicalName(b)
 }
 
-function respell({ registry, repository }: ImageRef, tag: string | undefined): ImageRef {
+export function respell({ registry, repository }: ImageRef, tag: string | undefined): ImageRef {
   return { ...(registry !== undefined && { registry }), repository, ...(tag !== undefined && { tag }) }
 }

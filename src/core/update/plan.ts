@@ -10,6 +10,7 @@ import {
   imagesLike,
   isSameRepository,
   type KnownImages,
+  respell,
   retarget,
 } from './images.ts'
 import { reasons, type WorkloadResult } from './result.ts'
@@ -142,10 +143,14 @@ function chooseFor(
   current: ImageRef,
   { release, only, known }: ImageReleaseContext,
 ): Choice {
-  if (!only) return chooseImage(imagesLike(known, current), patternFor(git.policies, container))
+  if (!only) {
+    // a release doesn't ask which of them runs, so that a digest need not be looked for
+    const wanted = patternFor(git.policies, container)
+    return chooseImage(imagesLike(known, respell(current, current.tag), wanted), wanted)
+  }
   const pattern = release.force ? matchAllTags : patternFor(git.policies, container)
   if (!isSameRepository(current, only) || !isCandidate(only.tag ?? '', pattern)) return { kind: 'none' }
-  const image = imagesLike(known, current).find(({ ref }) => ref.tag === only.tag)
+  const image = imagesLike(known, respell(current, only.tag), pattern).find(({ ref }) => ref.tag === only.tag)
   return { kind: 'best', image: image ?? { ref: only, labels: {} } }
 }
 
