@@ -63,7 +63,8 @@ const maxFailures = 20
 const refreshAfterProblemMs: Record<string, number> = {
   IMAGE_PLATFORM_MISSING: 24 * 60 * 60_000,
   IMAGE_MANIFEST_UNSUPPORTED: 24 * 60 * 60_000,
-  REGISTRY_INVALID: firstRefreshMs,
+  // a reply that was cut or changed on its way may be whole the next time
+  REGISTRY_INVALID: minRefreshMs,
   REGISTRY_TOO_LARGE: firstRefreshMs,
   REGISTRY_MANIFEST_UNKNOWN: minRefreshMs,
 }

@@ -399,7 +399,7 @@ describe('bad answers', () => {
     { bad: 'for another platform', code: 'IMAGE_PLATFORM_MISSING', againAfterMs: 24 * hour },
     { bad: 'of an unknown type', code: 'IMAGE_MANIFEST_UNSUPPORTED', againAfterMs: 24 * hour },
     { bad: 'that is gone', code: 'REGISTRY_MANIFEST_UNKNOWN', againAfterMs: 5 * minute },
-    { bad: 'with another digest', code: 'REGISTRY_INVALID', againAfterMs: hour },
+    { bad: 'with another digest', code: 'REGISTRY_INVALID', againAfterMs: 5 * minute },
   ])('an image $bad is told once, and looked at again later', async ({ code, againAfterMs }) => {
     await using registry = await startRegistry({ images: { 'example/app': tags(1) } })
     const image = `${registry.host}/example/app:1.0.0`
