@@ -16,6 +16,9 @@ const cluster = ['test/cluster/**', 'test/contract/kube-api/**']
 /** Real neighbours race with us on a machine of two cores. A test that needed a second try is told as such. */
 const neighbourRetries = 1
 
+/** Such tests wait more than they compute. */
+const neighbourWorkers = availableParallelism() + 1
+
 // the projects run one after the other, the fastest first: `sequence.groupOrder`
 export default defineConfig({
   test: {
@@ -40,7 +43,7 @@ export default defineConfig({
           retry: neighbourRetries,
           testTimeout: 30_000,
           hookTimeout: 30_000,
-          maxWorkers: availableParallelism(),
+          maxWorkers: neighbourWorkers,
         },
       },
       ...(['playground', 'real'] as const).map(clusterProject),
@@ -59,7 +62,7 @@ function clusterProject(planeKind: 'playground' | 'real', index: number) {
       retry: neighbourRetries,
       testTimeout: 60_000,
       hookTimeout: 60_000,
-      maxWorkers: 2,
+      maxWorkers: neighbourWorkers,
       provide: { planeKind },
       globalSetup: ['test/support/control-plane-for-run.ts'],
     },

@@ -97,7 +97,7 @@ test('one asks what oneself may do', async ({ script }) => {
     jane,
   )
   await ask({ nonResourceAttributes: { path: '/metrics', verb: 'get' } }, jane)
-  await ask({ nonResourceAttributes: { path: '/healthz', verb: 'get' } }, jane)
+  await ask({ nonResourceAttributes: { path: '/openapi/v2', verb: 'get' } }, jane)
   await ask({})
   await ask({ resourceAttributes: { verb: 'get' }, nonResourceAttributes: { path: '/', verb: 'get' } })
   await script.request('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
