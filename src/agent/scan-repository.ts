@@ -103,10 +103,13 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
   }
 
   /** What there is to ask for of a tag. */
-  const needOf = ({ fetchedAtMs, dueAtMs }: TagTable, place: number): Need['need'] | undefined => {
+  const needOf = (
+    { fetchedAtMs, dueAtMs }: TagTable,
+    place: number,
+    now: number,
+  ): Need['need'] | undefined => {
     const fetchedMs = fetchedAtMs[place] ?? Number.NaN
     if (Number.isNaN(fetchedMs)) return 'missing'
-    const now = nowMs()
     const dueMs = dueAtMs[place] ?? Number.NaN
     // of a clock that was set back nothing can be concluded
     return Number.isNaN(dueMs) || now >= dueMs || now < fetchedMs ? 'refresh' : undefined
@@ -192,11 +195,12 @@ export function createRepositoryScan(options: RepositoryScanOptions): Repository
 
   const needed = (name: string, tags: Iterable<string>): Need[] => {
     const table = options.catalog.tags(name)
+    const now = nowMs()
     const needs: Need[] = []
     const again: Need[] = []
     for (const tag of tags) {
       const place = table.placeOf(tag)
-      const need = place < 0 ? undefined : needOf(table, place)
+      const need = place < 0 ? undefined : needOf(table, place, now)
       if (need) (table.hasProblem(place) ? again : needs).push({ tag, need })
     }
     return [...needs, ...again]
