@@ -18,7 +18,7 @@ import { objectKeyOf, type View } from './view.ts'
 
 /**
  * Writes what became of a release to the status of its HelmRelease, one phase at a time and only where it differs. A
- * write that fails is logged and made good by the next one: each holds the whole status.
+ * write that fails is logged and made good by the next one.
  */
 export interface StatusWriter {
   /** the status as we know it, the newest write of ours included */
@@ -53,22 +53,35 @@ export function createStatusWriter({
   /** by uid: the resource that a worker holds may be older than what it wrote since */
   const written = new Map<string, HelmReleaseStatus>()
 
+  /** by uid: the last write on its way; the next one waits, for requests may overtake each other */
+  const writing = new Map<string, Promise<void>>()
+  /** by uid: a write failed, so the next one holds the whole status */
+  const lost = new Set<string>()
+
   const of = (release: HelmRelease) => written.get(release.uid) ?? release.status
 
   const write = async (release: HelmRelease, next: HelmReleaseStatus): Promise<void> => {
+    const { uid } = release
     const before = of(release)
-    const patch = difference(format(release, before), format(release, next))
-    if (patch === undefined && written.has(release.uid)) return
-    written.set(release.uid, next)
+    const whole = format(release, next)
+    const patch = lost.has(uid) ? whole : difference(format(release, before), whole)
+    if (patch === undefined && written.has(uid)) return writing.get(uid)
+    written.set(uid, next)
     metrics.setConditions(release, next.conditions)
     if (patch === undefined) return
+    const sent = (writing.get(uid) ?? Promise.resolve()).then(() => send(release, patch))
+    writing.set(uid, sent)
+    await sent
+    if (writing.get(uid) === sent) writing.delete(uid)
+  }
+
+  const send = async (release: HelmRelease, patch: Readonly<Record<string, JsonValue>>): Promise<void> => {
     try {
-      const object = await cluster.patch(
-        { ...objectKeyOf(release), subresource: 'status' },
-        { status: patch },
-      )
-      view.put(object)
+      const key = { ...objectKeyOf(release), subresource: 'status' as const }
+      view.put(await cluster.patch(key, { status: patch }))
+      lost.delete(release.uid)
     } catch (thrown) {
+      lost.add(release.uid)
       log.write({ warning: 'the status cannot be written', ...failureFields(thrown) })
     }
   }
@@ -94,6 +107,7 @@ export function createStatusWriter({
     },
     forget({ uid }) {
       written.delete(uid)
+      lost.delete(uid)
     },
   }
 }
