@@ -277,7 +277,7 @@ describe('it refuses', () => {
   ])('$args', ({ args, error }) => {
     const { status, stderr } = demo(args)
 
-    expect(status).toBe(1)
+    expect(status).toBe(2)
     expect(stderr).toMatch(new RegExp(`^Error: ${error.replace(/[()]/g, '\\$&')}\n`))
   })
 
