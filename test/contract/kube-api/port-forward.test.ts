@@ -33,7 +33,7 @@ describe.each(
     await once(server.listen(plane.forwards.contract, '127.0.0.1'), 'listening')
     const [port = 0] = await freePorts(1)
     const child = spawn(program, ['--namespace=contract', 'port-forward', `deploy/${name}`, `${port}:3030`], {
-      env: { HOME: '/dev/null', KUBECONFIG: plane.kubeconfig, ...env },
+      env: { HOME: '/nonexistent', KUBECONFIG: plane.kubeconfig, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     try {
