@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { setMaxListeners } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createGitMirror } from '../adapters/git/mirror.ts'
@@ -15,15 +14,14 @@ import { createLog } from '../adapters/system/log.ts'
 import { keepHeapSmall } from '../adapters/system/memory.ts'
 import { createMetrics } from '../adapters/system/metrics.ts'
 import { makeOwnFolder } from '../adapters/system/own-folder.ts'
-import { FluxError, messageOf } from '../core/errors.ts'
+import { FluxError } from '../core/errors.ts'
 import { isHttpUrl, isSshUrl } from '../core/git/remote-url.ts'
 import { createApiServer, createMetricsServer, type HttpServer } from '../http/server.ts'
 import type { Cluster } from '../ports/cluster.ts'
 import type { ImageStore } from '../ports/image-store.ts'
 import type { Log } from '../ports/log.ts'
 import type { Keychain } from '../ports/registry.ts'
-import { type ParsedFlags, parseFlags } from '../runtime/flags.ts'
-import { runUntilTold } from '../runtime/shutdown.ts'
+import { startProgram } from '../runtime/program.ts'
 import { version } from '../version.ts'
 import { startAgent } from './agent.ts'
 import { type Config, readConfig, settingsLine } from './config.ts'
@@ -35,62 +33,7 @@ import { usage } from './usage.ts'
 
 /** fluxd: the parts list. Neighbours are made here and handed in; nothing else of the agent knows adapters. */
 
-// many requests wait on one signal: that is no leak
-setMaxListeners(0)
-
-const graceMs = 25_000
 const clock = systemClock
-
-async function main(argv: readonly string[]): Promise<number> {
-  if (argv.some((word) => word === '--help' || word === '-h')) {
-    process.stdout.write(usage())
-    return 0
-  }
-  let config: Config
-  let notices: Record<string, string>[]
-  let parsed: ParsedFlags<typeof flags> | undefined
-  try {
-    parsed = parseFlags(flags, argv, {
-      env: process.env,
-      warn: (line) => process.stderr.write(`${line}\n`),
-    })
-    if (parsed.values.version) {
-      process.stdout.write(`${version}\n`)
-      return 0
-    }
-    ;({ config, notices } = readConfig(parsed, { POD_NAMESPACE: await readPodNamespace(), ...process.env }))
-  } catch (thrown) {
-    if (!(thrown instanceof FluxError)) throw thrown
-    process.stderr.write(`Error: ${[thrown.what, thrown.why, thrown.next].filter(Boolean).join('\n')}\n`)
-    process.stderr.write('fluxd --help shows all flags.\n')
-    return parsed ? 1 : 2 // as v1: what can't be read is 2, what can't be done is 1
-  }
-
-  const log = createLog({ format: config.logFormat, clock })
-  log.write({ version })
-  for (const notice of notices) log.write(notice)
-  const ending = await runUntilTold((signal) => run(config, log, signal), {
-    graceMs,
-    clock,
-    source: process,
-    onSignal: (name) => log.write({ exiting: name }),
-  })
-  if (ending.how === 'clean') return 0
-  if (ending.how === 'late') {
-    log.write({ warning: 'work under way did not end in time and is left where it stands' })
-    return 0
-  }
-  const { thrown } = ending
-  const error = thrown instanceof FluxError ? thrown : undefined
-  log.write({
-    err: messageOf(thrown),
-    code: error?.code,
-    why: error?.why,
-    next: error?.next,
-    stack: error ? undefined : stackOf(thrown),
-  })
-  return 1
-}
 
 async function run(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   keepHeapSmall(signal)
@@ -251,16 +194,15 @@ async function openDockerConfig(file: string, log: Log): Promise<() => Promise<K
   }
 }
 
-function stackOf(thrown: unknown): string {
-  return (thrown instanceof Error && thrown.stack) || String(thrown)
-}
-
-main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
-  (thrown) => {
-    process.stderr.write(
-      `fluxd failed in a way that it should not have. Please report this:\n${stackOf(thrown)}\n`,
-    )
-    process.exit(1)
-  },
-)
+startProgram({
+  name: 'fluxd',
+  version,
+  flags,
+  usage,
+  readConfig: async (parsed) =>
+    readConfig(parsed, { POD_NAMESPACE: await readPodNamespace(), ...process.env }),
+  openLog: (config) => createLog({ format: config.logFormat, clock }),
+  clock,
+  graceMs: 25_000,
+  run,
+})

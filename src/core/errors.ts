@@ -49,6 +49,7 @@ export const errorCodes = {
   FLUXD_REFUSED: 'user',
   FLUXD_REPLY_INVALID: 'server',
   FLUXD_UNREACHABLE: 'server',
+  FOLDER_UNUSABLE: 'user',
   GIT_BRANCH_MISSING: 'user',
   GIT_CLONE_DENIED: 'user',
   GIT_FAILED: 'server',

@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { maxPackedBytes } from '../adapters/helm/archive.ts'
@@ -18,11 +16,11 @@ import { createImageRegistry } from '../adapters/registry/client.ts'
 import { systemClock } from '../adapters/system/clock.ts'
 import { createLog } from '../adapters/system/log.ts'
 import { createOperatorMetrics } from '../adapters/system/operator-metrics.ts'
-import { FluxError, messageOf } from '../core/errors.ts'
+import { makeOwnFolder } from '../adapters/system/own-folder.ts'
+import { FluxError } from '../core/errors.ts'
 import { createPlainServer } from '../http/server.ts'
 import type { Log } from '../ports/log.ts'
-import { type ParsedFlags, parseFlags } from '../runtime/flags.ts'
-import { runUntilTold } from '../runtime/shutdown.ts'
+import { startProgram } from '../runtime/program.ts'
 import { version } from '../version.ts'
 import { type Config, flags, readConfig } from './config.ts'
 import { removeFinalizers, startOperator } from './operator.ts'
@@ -30,68 +28,20 @@ import { usage } from './usage.ts'
 
 /** The Helm operator: the parts list. Neighbours are made here and handed in; nothing else of it knows adapters. */
 
-// many requests wait on one signal: that is no leak
-setMaxListeners(0)
-
-/** helm marks its revision failed when it is told to end; that and the last writes fit in here */
-const graceMs = 45_000
 const clock = systemClock
-
-async function main(argv: readonly string[]): Promise<number> {
-  if (argv.some((word) => word === '--help' || word === '-h')) {
-    process.stdout.write(usage())
-    return 0
-  }
-  let config: Config
-  let notices: Record<string, string>[]
-  let parsed: ParsedFlags<typeof flags> | undefined
-  try {
-    parsed = parseFlags(flags, argv, {
-      env: process.env,
-      warn: (line) => process.stderr.write(`${line}\n`),
-    })
-    if (parsed.values.version) {
-      process.stdout.write(`${version}\n`)
-      return 0
-    }
-    ;({ config, notices } = readConfig(parsed))
-  } catch (thrown) {
-    if (!(thrown instanceof FluxError)) throw thrown
-    process.stderr.write(`Error: ${[thrown.what, thrown.why, thrown.next].filter(Boolean).join('\n')}\n`)
-    process.stderr.write('helm-operator --help shows all flags.\n')
-    return parsed ? 1 : 2
-  }
-
-  const log = createLog({ format: config.logFormat, clock })
-  log.write({ version })
-  for (const notice of notices) log.write(notice)
-  const ending = await runUntilTold((signal) => run(config, log, signal), {
-    graceMs,
-    clock,
-    source: process,
-    onSignal: (name) => log.write({ exiting: name }),
-  })
-  if (ending.how === 'clean') return 0
-  if (ending.how === 'late') {
-    log.write({ warning: 'work under way did not end in time and is left where it stands' })
-    return 0
-  }
-  const { thrown } = ending
-  const error = thrown instanceof FluxError ? thrown : undefined
-  log.write({
-    err: messageOf(thrown),
-    code: error?.code,
-    why: error?.why,
-    next: error?.next,
-    stack: error ? undefined : stackOf(thrown),
-  })
-  return 1
-}
 
 async function run(config: Config, log: Log, signal: AbortSignal): Promise<void> {
   const connection = await loadKubeConnection(config.kubeconfig ? { kubeconfig: config.kubeconfig } : {})
   const cluster = createCluster({ connection, stateManager: 'helm-operator' })
-  const folder = await makeFolder(tmpdir())
+  const own = await makeOwnFolder([tmpdir()])
+  if (!own) {
+    throw new FluxError('FOLDER_UNUSABLE', {
+      what: `no folder can be made in ${tmpdir()}`,
+      why: 'mirrors, charts and the caches of helm are kept in one',
+      next: 'mount a writable folder there, such as an emptyDir, or name another by TMPDIR',
+    })
+  }
+  const folder = own.path // for mirrors, charts and helm's caches
   const metrics = createOperatorMetrics()
   try {
     log.write({ host: cluster.server, version: `kubernetes-${await cluster.version(signal)}` })
@@ -163,41 +113,18 @@ async function run(config: Config, log: Log, signal: AbortSignal): Promise<void>
     await Promise.all([mirrors.close(), registry.close()])
   } finally {
     await cluster.close()
-    await rm(folder, { recursive: true, force: true })
+    await own.remove()
   }
 }
 
-/** A folder for mirrors, charts and helm's caches; those of operators that were killed go. */
-async function makeFolder(parent: string): Promise<string> {
-  for (const name of await readdir(parent)) {
-    const pid = Number(/^helm-operator-(\d+)-/.exec(name)?.[1])
-    // in a container every operator has the same number
-    if (Number.isInteger(pid) && (pid === process.pid || !isAlive(pid))) {
-      await rm(join(parent, name), { recursive: true, force: true })
-    }
-  }
-  return mkdtemp(join(parent, `helm-operator-${process.pid}-`))
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
-function stackOf(thrown: unknown): string {
-  return (thrown instanceof Error && thrown.stack) || String(thrown)
-}
-
-main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
-  (thrown) => {
-    process.stderr.write(
-      `helm-operator failed in a way that it should not have. Please report this:\n${stackOf(thrown)}\n`,
-    )
-    process.exit(1)
-  },
-)
+startProgram({
+  name: 'helm-operator',
+  version,
+  flags,
+  usage,
+  readConfig: readConfig,
+  openLog: (config) => createLog({ format: config.logFormat, clock }),
+  clock,
+  graceMs: 45_000, // helm marks its revision failed when it is told to end; that and the last writes fit in here
+  run,
+})
