@@ -5,7 +5,7 @@ import { type HelmRelease, helmReleaseKind, readHelmRelease } from '../core/helm
 import { newestRevisionFirst, type Revision, readRevision } from '../core/helm/revision.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Cluster, ObjectKey, ResourceType } from '../ports/cluster.ts'
+import { type Cluster, type ObjectKey, type ResourceType, secretType } from '../ports/cluster.ts'
 import type { Log } from '../ports/log.ts'
 import { type Following, followObjects } from '../runtime/follow.ts'
 import { failureFields } from './tell.ts'
@@ -72,15 +72,6 @@ export const releaseTypes: Readonly<Record<ReleaseShape, ResourceType>> = {
     plural: 'fluxhelmreleases',
     ...namespaced,
   },
-}
-
-const secretType: ResourceType = {
-  group: '',
-  version: 'v1',
-  kind: 'Secret',
-  plural: 'secrets',
-  namespaced: true,
-  verbs: [],
 }
 
 /** `namespace/name`, with the generation before it where it is an older one. */

@@ -19,6 +19,16 @@ export interface ResourceType {
   verbs: readonly string[]
 }
 
+/** What need not be asked for by discovery: every server has it. */
+export const secretType: ResourceType = {
+  group: '',
+  version: 'v1',
+  kind: 'Secret',
+  plural: 'secrets',
+  namespaced: true,
+  verbs: [],
+}
+
 export interface ObjectKey {
   type: ResourceType
   /** absent for cluster-scoped objects */

@@ -3,7 +3,7 @@ import { gunzip } from 'node:zlib'
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { newestRevisionFirst, readRevision } from '../../core/helm/revision.ts'
 import { type JsonValue, valueAt } from '../../core/json.ts'
-import type { Cluster, ResourceType } from '../../ports/cluster.ts'
+import { type Cluster, secretType } from '../../ports/cluster.ts'
 import type { HelmStorage } from '../../ports/helm.ts'
 import { readReleaseContent } from './run.ts'
 
@@ -11,15 +11,6 @@ import { readReleaseContent } from './run.ts'
  * Helm's Secrets, read: one for each revision, with what matters for decisions in its labels and the release inside, as
  * gzipped JSON in base64, in base64 again as Kubernetes has it. Never written: that is Helm's.
  */
-
-const secretType: ResourceType = {
-  group: '',
-  version: 'v1',
-  kind: 'Secret',
-  plural: 'secrets',
-  namespaced: true,
-  verbs: [],
-}
 
 const maxBytes = 64 * 1024 * 1024
 const unzip = promisify(gunzip)
