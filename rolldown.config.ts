@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { defineConfig, type Plugin } from 'rolldown'
+import type { BuildOptions, Plugin } from 'rolldown'
 
 /**
  * Each program becomes a folder below `dist`: CommonJS, since that starts fastest, cut where the sources import
@@ -12,24 +12,28 @@ const programs = {
   'helm-operator': 'src/operator/main.ts',
 }
 
-const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
-
-export default Object.entries(programs).map(([program, main]) =>
-  defineConfig({
+/** Without a version the programs call themselves `unversioned`, as their sources do. */
+export function bundles(folder: string, version?: string): BuildOptions[] {
+  const define = version === undefined ? {} : { PACKAGE_VERSION: JSON.stringify(version) }
+  return Object.entries(programs).map(([program, main]) => ({
     input: { main },
     platform: 'node',
     external: ['lmdb'], // native code
-    transform: { target: 'node20.19', define: { PACKAGE_VERSION: JSON.stringify(version) } },
+    transform: { target: 'node20.19', define },
     plugins: [withoutNativeCode(), thirdPartyNotices()],
     output: {
-      dir: `dist/${program}`,
+      dir: `${folder}/${program}`,
       cleanDir: true,
       format: 'cjs',
       entryFileNames: '[name].cjs',
       chunkFileNames: '[name]-[hash].cjs',
     },
-  }),
-)
+  }))
+}
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+
+export default bundles('dist', version)
 
 /** `ssh2` runs as plain JavaScript where its native parts can't be loaded. */
 function withoutNativeCode(): Plugin {

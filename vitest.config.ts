@@ -44,6 +44,7 @@ export default defineConfig({
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: neighbourWorkers,
+          globalSetup: ['test/support/programs-for-run.ts'],
         },
       },
       ...(['playground', 'real'] as const).map(clusterProject),
@@ -64,7 +65,7 @@ function clusterProject(planeKind: 'playground' | 'real', index: number) {
       hookTimeout: 60_000,
       maxWorkers: neighbourWorkers,
       provide: { planeKind },
-      globalSetup: ['test/support/control-plane-for-run.ts'],
+      globalSetup: ['test/support/programs-for-run.ts', 'test/support/control-plane-for-run.ts'],
     },
   }
 }

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JsonValue, valueAt } from '../src/core/json.ts'
 import { createFolder } from '../src/playground/processes.ts'
-import { type BuiltPrograms, startProgram } from '../test/soak/programs.ts'
+import { startProgram } from '../test/soak/programs.ts'
+import type { BuiltPrograms } from '../test/support/built-programs.ts'
 
 /** fluxd as it is built, with what a row asks of it. */
 export interface BenchAgent extends AsyncDisposable {

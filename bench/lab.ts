@@ -10,7 +10,7 @@ import {
 } from '../src/playground/kube/control-plane.ts'
 import { createFolder } from '../src/playground/processes.ts'
 import { startRegistry, type TestRegistry } from '../src/playground/registry/registry.ts'
-import { type BuiltPrograms, buildPrograms } from '../test/soak/programs.ts'
+import { type BuiltPrograms, buildPrograms } from '../test/support/built-programs.ts'
 import { kubectl } from '../test/support/neighbours.ts'
 import { type BenchAgent, startAgent } from './agent.ts'
 import { type Fleet, filesOf } from './fleet.ts'

@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { mainOf } from '../support/programs.ts'
 
 /** The program itself, as a process: what can't be seen from inside. */
 
 const home = mkdtempSync(join(tmpdir(), 'fluxctl-home-'))
 
 function start(argv: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...argv], {
+  const child = spawn(process.execPath, [mainOf('fluxctl'), ...argv], {
     env: { PATH: process.env['PATH'], HOME: home, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,37 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { build } from 'rolldown'
-import configs from '../../rolldown.config.ts'
-
-/** The programs as they are shipped, in a folder of their own, so that a build of others in the meantime changes nothing. */
-export interface BuiltPrograms extends Disposable {
-  /** path of `main.cjs` of a program */
-  main(program: 'fluxctl' | 'fluxd'): string
-}
-
-export async function buildPrograms(): Promise<BuiltPrograms> {
-  mkdirSync('.cache', { recursive: true })
-  // inside the checkout, for they find what is not bundled by going up to its node_modules
-  const folder = mkdtempSync(resolve('.cache/programs-'))
-  const programs = ['fluxctl', 'fluxd'] as const
-  await Promise.all(
-    programs.map(async (program) => {
-      const config = configs.find(({ output }) => [output].flat()[0]?.dir === `dist/${program}`)
-      if (!config) throw new Error(`nothing says how ${program} is built`)
-      await build({ ...config, output: { ...[config.output].flat()[0], dir: join(folder, program) } })
-    }),
-  )
-  const remove = () => rmSync(folder, { recursive: true, force: true })
-  process.once('exit', remove)
-  return {
-    main: (program) => join(folder, program, 'main.cjs'),
-    [Symbol.dispose]() {
-      process.off('exit', remove)
-      remove()
-    },
-  }
-}
+import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Running {
   readonly pid: number

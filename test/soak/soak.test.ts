@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { buildPrograms } from './programs.ts'
+import { buildPrograms } from '../support/built-programs.ts'
 import { soak } from './soak.ts'
 
 test('a fluxd that is killed again and again loses, doubles and halves nothing', {

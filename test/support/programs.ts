@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { mainIn, type ProgramName } from './built-programs.ts'
 
 /**
- * fluxd, the Helm operator and fluxctl as processes, started from the sources.
+ * fluxd, the Helm operator and fluxctl as processes, built from the sources for this run of tests.
  *
  * Each has a home of its own and nothing of the caller's environment but `PATH`.
  */
@@ -41,22 +42,21 @@ const waitMs = 45_000
 
 /** Start fluxd and wait until it listens. Without `--listen` it gets a free port on loopback. */
 export async function fluxd(options: ProgramOptions): Promise<FluxdProcess> {
-  return startDaemon('fluxd', 'src/agent/main.ts', options, '/api/flux')
+  return startDaemon('fluxd', options, '/api/flux')
 }
 
 /** Start the Helm operator and wait until it listens. */
 export function helmOperator(options: ProgramOptions): Promise<FluxdProcess> {
-  return startDaemon('helm-operator', 'src/operator/main.ts', options)
+  return startDaemon('helm-operator', options)
 }
 
 async function startDaemon(
-  name: string,
-  main: string,
+  name: ProgramName,
   { args, ...options }: ProgramOptions,
   path = '',
 ): Promise<FluxdProcess> {
   const listens = args.some((arg) => arg.startsWith('--listen='))
-  const program = start(main, {
+  const program = start(name, {
     ...options,
     args: listens ? args : [...args, '--listen=127.0.0.1:0'],
   })
@@ -103,12 +103,12 @@ async function startDaemon(
 
 /** Run fluxd to an end that it comes to by itself. */
 export function fluxdToTheEnd(options: ProgramOptions): Promise<ProgramRun> {
-  return start('src/agent/main.ts', options).ended
+  return start('fluxd', options).ended
 }
 
 /** Run the Helm operator to an end that it comes to by itself. */
 export function helmOperatorToTheEnd(options: ProgramOptions): Promise<ProgramRun> {
-  return start('src/operator/main.ts', options).ended
+  return start('helm-operator', options).ended
 }
 
 /** Run fluxctl to its end. */
@@ -116,7 +116,14 @@ export function fluxctl(
   args: readonly string[],
   options: Omit<ProgramOptions, 'args'> = {},
 ): Promise<ProgramRun> {
-  return start('src/cli/main.ts', { ...options, args }).ended
+  return start('fluxctl', { ...options, args }).ended
+}
+
+/** What Node is started with for a program: as it was built for this run of tests. */
+export function mainOf(program: ProgramName): string {
+  const folder = process.env['TEST_PROGRAMS']
+  if (folder === undefined) throw new Error('TEST_PROGRAMS is not set: see programs-for-run.ts')
+  return mainIn(folder, program)
 }
 
 interface Program {
@@ -126,9 +133,9 @@ interface Program {
   ended: Promise<ProgramRun>
 }
 
-function start(main: string, { args, kubeconfig, env }: ProgramOptions): Program {
+function start(name: ProgramName, { args, kubeconfig, env }: ProgramOptions): Program {
   const home = mkdtempSync(join(tmpdir(), 'program-home-'))
-  const child = spawn(process.execPath, ['--import', 'tsx', resolve(main), ...args], {
+  const child = spawn(process.execPath, [mainOf(name), ...args], {
     env: {
       PATH: process.env['PATH'],
       HOME: home,

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseAllDocuments } from 'yaml'
 import { type ControlPlane, freePorts, startControlPlane } from './control-plane.ts'
 import { createGitWorld } from './git.ts'
+import { mainOf } from './programs.ts'
 import { startRegistry, type TestRegistry } from './registry.ts'
 
 /**
@@ -240,9 +241,9 @@ export async function until(what: string, done: () => Promise<boolean>, limitMs 
   }
 }
 
-/** fluxd from its sources, with an environment that holds nothing of the machine's. */
+/** fluxd with an environment that holds nothing of the machine's. */
 async function startAgent(args: readonly string[], folder: string): Promise<RunningAgent> {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'src/agent/main.ts', ...args], {
+  const child: ChildProcess = spawn(process.execPath, [mainOf('fluxd'), ...args], {
     env: { HOME: folder, PATH: process.env['PATH'], TMPDIR: join(folder, 'tmp'), GIT_CONFIG_NOSYSTEM: '1' },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
