@@ -1,6 +1,6 @@
 import { type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -107,11 +107,13 @@ export interface Program {
 /** Start a program that writes to a log file. */
 export function startProgram({ file, args, env, cwd, log }: ProgramOptions & { log: string }): Program {
   const output = openSync(log, 'a')
+  const { size: begin } = fstatSync(output)
+  const written = () => readFileSync(log).subarray(begin).toString()
   const stdio: SpawnOptions['stdio'] = ['pipe', output, output]
   const guard = startGuard(programGuard, [file, ...args], { env, stdio, ...(cwd !== undefined && { cwd }) })
   closeSync(output)
   return {
-    log: () => readFileSync(log, 'utf8'),
+    log: written,
     kill: guard.kill,
     async until(what, ready, signal) {
       const deadline = Date.now() + 60_000
@@ -119,7 +121,7 @@ export function startProgram({ file, args, env, cwd, log }: ProgramOptions & { l
       while (!(await isReady().catch(() => false))) {
         signal?.throwIfAborted()
         if (!guard.running() || Date.now() > deadline) {
-          const lastLines = readFileSync(log, 'utf8').trimEnd().split('\n').slice(-20).join('\n')
+          const lastLines = written().trimEnd().split('\n').slice(-20).join('\n')
           throw new Error(
             `${file} ${guard.running() ? 'takes too long' : 'ended'} before ${what}:\n${lastLines}`,
           )

@@ -46,7 +46,7 @@ describe('the story', () => {
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       expect(stdout).toContain(
-        '\nLeft out are 3 steps with Helm charts: there is no helm 3.17 or newer on the PATH',
+        '\nLeft out are 4 steps with Helm charts: there is no helm 3.17 or newer on the PATH',
       )
       expect(stdout).toMatch(/\nAll 13 steps came out as told, in \d+ s\. Nothing of that world is left/)
       expect(stdout).toMatch(/^-.*podinfo:3\.1\.0 {2}# kept in step with the cluster\n\+.*podinfo:3\.1\.5 /m)
@@ -129,7 +129,7 @@ describe.each(helmVersions)('with helm %s', (version) => {
 
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       expect(stdout).toContain('✓ podinfo-prod is deployed, revision 3, chart podinfo-0.1.0')
-      expect(stdout).toContain('\nAll 16 steps came out as told')
+      expect(stdout).toContain('\nAll 17 steps came out as told')
       await expectNothingLeft(demo)
     },
     storyMs,

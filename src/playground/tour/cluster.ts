@@ -28,6 +28,13 @@ export interface TourCluster {
 
 /** What the tour makes in a cluster, and takes away again. */
 const ownNamespaces = ['demo', 'dev', 'flux', 'prod', 'stg'] as const
+const releases = '/apis/helm.fluxcd.io/v1/helmreleases'
+const ownDefinitions = [
+  'helmreleases.helm.fluxcd.io',
+  'helmreleases.flux.weave.works',
+  'fluxhelmreleases.helm.integrations.flux.weave.works',
+] as const
+const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
 
 /** What stands in a cluster before anybody uses it; `local-path-storage` comes with kind. */
 const systemNamespaces = new Set([
@@ -96,6 +103,9 @@ export async function openGivenCluster(file: string, copy: string): Promise<Tour
   const workloads = (await Promise.all(workloadPaths.map(list))).flat()
   const foreign = workloads.filter((item) => valueAt(item, 'metadata', 'namespace') === 'default')
   if (foreign.length > 0) throw inUse(access.server, 'workloads in the namespace default')
+  const found = (await list(definitions)).map((item) => String(valueAt(item, 'metadata', 'name')))
+  const taken = ownDefinitions.filter((name) => found.includes(name))
+  if (taken.length > 0) throw inUse(access.server, `the definitions ${taken.join(', ')}`)
   const nodes = await list('/api/v1/nodes')
 
   return {
@@ -105,8 +115,18 @@ export async function openGivenCluster(file: string, copy: string): Promise<Tour
     runsPods: nodes.length > 0 && nodes.every(pretends),
     request,
     async close() {
-      for (const name of ownNamespaces) {
-        await request('DELETE', `/api/v1/namespaces/${name}`).catch(() => {}) // it is gone, and they with it
+      try {
+        // the operator would see to its finalizers, but it is gone
+        for (const release of await list(releases).catch(() => [])) {
+          const at = (key: string) => String(valueAt(release, 'metadata', key))
+          const path = `/apis/helm.fluxcd.io/v1/namespaces/${at('namespace')}/helmreleases/${at('name')}`
+          const headers = { 'content-type': 'application/merge-patch+json' }
+          await request('PATCH', path, { metadata: { finalizers: null } }, headers)
+        }
+        for (const name of ownDefinitions) await request('DELETE', `${definitions}/${name}`)
+        for (const name of ownNamespaces) await request('DELETE', `/api/v1/namespaces/${name}`)
+      } catch {
+        // the server is gone, and they with it
       }
     },
   }

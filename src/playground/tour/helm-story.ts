@@ -2,7 +2,7 @@ import { type JsonValue, valueAt } from '../../core/json.ts'
 import { chartFiles, environments, helmFiles } from './helm-files.ts'
 import { imageRepository } from './repository.ts'
 import type { Stage } from './stage.ts'
-import type { Scene } from './story.ts'
+import { installFluxd, type Scene } from './story.ts'
 
 /** The second half of the story, where there is a helm: releases of a chart, by Git as well. */
 export const helmStory: readonly Scene[] = [
@@ -11,7 +11,7 @@ export const helmStory: readonly Scene[] = [
     about:
       'A chart is in Git, and a HelmRelease for each of dev, staging and production. fluxd applies those; the Helm operator turns\neach into a release, by the helm that is on this machine.',
     async play(stage) {
-      const { world, command, fluxctl, write, show, check } = stage
+      const { world, command, fluxctl, write, check } = stage
       const { git, registry } = world
       for (const tag of ['dev-1', 'stg-1']) await fluxctl(['demo', 'push', `${imageRepository}:${tag}`])
       await command('git', ['pull', '--quiet'])
@@ -25,8 +25,7 @@ export const helmStory: readonly Scene[] = [
       await command('git', ['commit', '--quiet', '-m', 'podinfo in dev, staging and production'])
       await command('git', ['push', '--quiet', 'origin', 'main'])
       await fluxctl(['sync'])
-      show(`$ helm-operator ${world.operatorArgs.join(' ')} &`)
-      await world.startOperator()
+      await startOperator(stage)
       for (const { release } of environments) await checkRelease(stage, release, 1, 'podinfo-0.1.0')
       await command('helm', ['list', '--all-namespaces'])
       const workloads = await fluxctl(['list-workloads', '--namespace=prod'])
@@ -75,6 +74,37 @@ export const helmStory: readonly Scene[] = [
     },
   },
 ]
+
+/** The end of the story, where the cluster is ours to lose. */
+export const disasterRecovery: Scene = {
+  title: 'Disaster, and back',
+  about:
+    'The whole cluster is lost, with fluxd, its key and the operator. An empty one takes its place; Git is all there is to go by.',
+  async play(stage) {
+    const { world, command, fluxctl, check, head, synced, checkRuns } = stage
+    await world.replaceCluster?.()
+    await command('helm', ['list', '--all-namespaces'])
+    await check(`the cluster at ${world.cluster.server} has no namespace of ours`, async () => {
+      const { status } = await world.cluster.request('GET', '/api/v1/namespaces/demo')
+      return status === 404
+    })
+    await installFluxd(stage)
+    await startOperator(stage)
+    await fluxctl(['sync'])
+    await check('the tag flux-sync marks the newest commit', async () => (await synced()) === (await head()))
+    await checkRuns('3.1.6')
+    for (const { release } of environments) await checkRelease(stage, release, 1, 'podinfo-0.1.0')
+    const workloads = await fluxctl(['list-workloads', '--namespace=dev'])
+    await check('dev runs the image that automation had committed', () =>
+      /^dev:deployment\/podinfo-dev .*:dev-2 /m.test(workloads),
+    )
+  },
+}
+
+async function startOperator({ world, show }: Stage): Promise<void> {
+  show(`$ helm-operator ${world.operatorArgs.join(' ')} &`)
+  await world.startOperator()
+}
 
 /** Wait until helm's own record says which revision of a release is deployed, and of which chart. */
 async function checkRelease(stage: Stage, release: string, revision: number, chart: string): Promise<void> {

@@ -39,7 +39,7 @@ export interface Stage extends Screen {
 }
 
 export function createStage(screen: Screen, world: TourWorld, programs: Programs): Stage {
-  const { cluster, git, registry, person } = world
+  const { git, registry, person } = world
 
   const command: Stage['command'] = (program, args, options = {}) => {
     const isOurs = program === 'fluxctl'
@@ -52,11 +52,11 @@ export function createStage(screen: Screen, world: TourWorld, programs: Programs
     })
   }
   const image = (tag: string) => `${registry.host}/${imageRepository}:${tag}`
-  const read = async (path: string) => (await cluster.request('GET', path)).body as JsonValue
+  const read = async (path: string) => (await world.cluster.request('GET', path)).body as JsonValue
   const isRolledOut: Stage['isRolledOut'] = async (path, replicas) => {
     const deployment = await read(path)
     if (valueAt(deployment, 'spec', 'replicas') !== replicas) return false
-    return !cluster.runsPods || hasOnlyNewPods(deployment, replicas)
+    return !world.cluster.runsPods || hasOnlyNewPods(deployment, replicas)
   }
 
   return {
@@ -75,7 +75,7 @@ export function createStage(screen: Screen, world: TourWorld, programs: Programs
     },
     async request(method, path, body, headers = {}) {
       screen.show(`> ${method} ${path}\n> ${JSON.stringify(body)}`)
-      const reply = await cluster.request(method, path, body, headers)
+      const reply = await world.cluster.request(method, path, body, headers)
       screen.show(`< ${reply.status}`)
       if (reply.status >= 300) throw new Error(JSON.stringify(reply.body))
     },
@@ -85,7 +85,7 @@ export function createStage(screen: Screen, world: TourWorld, programs: Programs
     synced: () => git.git('rev-parse', 'refs/tags/flux-sync^{commit}'),
     isRolledOut,
     checkRuns(tag) {
-      const claim = cluster.runsPods
+      const claim = world.cluster.runsPods
         ? `two pods run podinfo ${tag} and are ready`
         : `the Deployment asks for two pods of podinfo ${tag} (no pods run in this cluster)`
       return screen.check(claim, async () => {

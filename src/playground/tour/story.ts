@@ -36,18 +36,7 @@ export const story: readonly Scene[] = [
         ? 'fluxd is to look after the repository. It makes an SSH key, and changes nothing until Git lets that key in.'
         : 'fluxd is to look after the repository. There is no working ssh on this machine, so it uses HTTP and a password;\nwith SSH it would make a key of its own, for you to let in.',
     async play(stage) {
-      const { world, request, show, check, isRolledOut } = stage
-      for (const { path, body } of fluxdObjects(world)) await request('POST', path, body)
-      show(`$ fluxd ${world.fluxdArgs.join(' ')} &`)
-      await world.startFluxd()
-      if (world.cluster.forwards) {
-        await check('its pod is ready, and a port-forward leads to it', () => isRolledOut(fluxdPath, 1))
-        show('$ export FLUX_FORWARD_NAMESPACE=flux')
-      }
-      if (world.ssh) await letKeyIn(stage)
-      await check('fluxd has cloned the repository, and may push to it', () =>
-        world.fluxdLog().includes(' event=refreshed '),
-      )
+      await installFluxd(stage)
     },
   },
   {
@@ -230,6 +219,22 @@ export const story: readonly Scene[] = [
     },
   },
 ]
+
+/** fluxd comes into an empty cluster, and Git lets it in. */
+export async function installFluxd(stage: Stage): Promise<void> {
+  const { world, request, show, check, isRolledOut } = stage
+  for (const { path, body } of fluxdObjects(world)) await request('POST', path, body)
+  show(`$ fluxd ${world.fluxdArgs.join(' ')} &`)
+  await world.startFluxd()
+  if (world.cluster.forwards) {
+    await check('its pod is ready, and a port-forward leads to it', () => isRolledOut(fluxdPath, 1))
+    show('$ export FLUX_FORWARD_NAMESPACE=flux')
+  }
+  if (world.ssh) await letKeyIn(stage)
+  await check('fluxd has cloned the repository, and may push to it', () =>
+    world.fluxdLog().includes(' event=refreshed '),
+  )
+}
 
 /** A person takes fluxd's key to the Git server. */
 async function letKeyIn({ world, fluxctl, show, check }: Stage): Promise<void> {

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { type JsonValue, valueAt } from '../../core/json.ts'
 import { ask } from '../ask.ts'
-import { helmStory } from './helm-story.ts'
+import { disasterRecovery, helmStory } from './helm-story.ts'
 import { canUseHelm, type Programs } from './programs.ts'
 import { createScreen, type Screen } from './screen.ts'
 import { createStage } from './stage.ts'
@@ -34,7 +34,8 @@ export async function runTour(options: TourOptions): Promise<void> {
   const startedMs = performance.now()
   let world: TourWorld | undefined
   const hasHelm = await canUseHelm(tmpdir(), signal)
-  const scenes = hasHelm ? [...story, ...helmStory] : story
+  const helmScenes = options.kubeconfig === undefined ? [...helmStory, disasterRecovery] : helmStory
+  const scenes = hasHelm ? [...story, ...helmScenes] : story
   const clues = () => {
     const logs = [world?.fluxdLog(), world?.operatorLog()]
     return logs
@@ -57,7 +58,7 @@ export async function runTour(options: TourOptions): Promise<void> {
       await play(stage)
     }
     const seconds = Math.ceil((performance.now() - startedMs) / 1000)
-    if (!hasHelm) out(withoutHelm)
+    if (!hasHelm) out(withoutHelm(helmScenes.length))
     out(`\nAll ${scenes.length + 1} steps came out as told, in ${seconds} s.`)
     if (options.stay) {
       out('\n')
@@ -81,8 +82,8 @@ export async function runTour(options: TourOptions): Promise<void> {
   out(`${options.stay ? '\n' : ' '}Nothing of that world is left on this machine.\n`)
 }
 
-const withoutHelm = `
-Left out are ${helmStory.length} steps with Helm charts: there is no helm 3.17 or newer on the PATH (https://helm.sh/docs/intro/install).
+const withoutHelm = (steps: number) => `
+Left out are ${steps} steps with Helm charts: there is no helm 3.17 or newer on the PATH (https://helm.sh/docs/intro/install).
 `
 
 async function checkWorld(

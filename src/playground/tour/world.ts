@@ -22,6 +22,11 @@ export interface TourWorld {
   /** where all of it is kept */
   readonly folder: string
   readonly cluster: TourCluster
+  /**
+   * Throw the cluster away, with fluxd and the operator, and start an empty one: `cluster` from then on. There is none
+   * for a cluster that somebody named.
+   */
+  readonly replaceCluster: (() => Promise<void>) | undefined
   readonly git: GitServer
   /** none where this machine has no ssh: fluxd then uses HTTP */
   readonly ssh: GitSshServer | undefined
@@ -115,8 +120,9 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
     const notifyOfGit = () => front.notify({ Kind: 'git', Source: { URL: gitUrl, Branch: git.branch } })
 
     const kubeconfig = path('kubeconfig')
-    const cluster = await (options.kubeconfig === undefined
-      ? startOwnCluster({ kubeconfig, fluxdSocket: front.socket, signal })
+    const startOwn = () => startOwnCluster({ kubeconfig, fluxdSocket: front.socket, signal })
+    let cluster = await (options.kubeconfig === undefined
+      ? startOwn()
       : openGivenCluster(options.kubeconfig, kubeconfig))
     closers.push(() => cluster.close())
 
@@ -147,12 +153,19 @@ export async function startWorld(options: WorldOptions): Promise<TourWorld> {
     const operatorArgs = ['--git-allow-protocols=http', '--git-poll-interval=1s', '--charts-sync-interval=2s']
     let fluxd: Program | undefined
     let operator: Program | undefined
-    closers.push(async () => {
-      await Promise.all([fluxd?.kill(), operator?.kill()])
-    })
+    const killAgents = () => Promise.all([fluxd?.kill(), operator?.kill()])
+    closers.push(killAgents)
+    const replaceCluster = async () => {
+      await killAgents()
+      await cluster.close()
+      cluster = await startOwn()
+    }
     return {
       folder: folder.path,
-      cluster,
+      get cluster() {
+        return cluster
+      },
+      replaceCluster: options.kubeconfig === undefined ? replaceCluster : undefined,
       git,
       ssh,
       registry,

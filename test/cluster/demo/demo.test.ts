@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type ControlPlane, planeSkipReason, startControlPlane } from '../../support/control-plane.ts'
 import { expectNothingLeft, startDemo } from '../../support/demo.ts'
+import { helm } from '../../support/neighbours.ts'
 
 /** `fluxctl demo --kubeconfig`: an API server that somebody names in the place of the playground's. */
 
@@ -15,6 +16,10 @@ else {
   const namespaces = async () => {
     const { body } = await plane.request('GET', '/api/v1/namespaces')
     return (body as { items: { metadata: { name: string } }[] }).items.map(({ metadata }) => metadata.name)
+  }
+  const definitions = async () => {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+    return ((await plane.request('GET', path)).body as { items: unknown[] }).items
   }
   const refusal = async () => {
     // the playground's API answers in this very process, so nothing may wait here
@@ -36,6 +41,23 @@ else {
     await expectNothingLeft(demo)
     await expect.poll(namespaces, { timeout: 30_000 }).toEqual(before)
   }, 120_000)
+
+  test.skipIf(helm('4.2') === undefined)(
+    'with helm too',
+    async () => {
+      const before = await namespaces()
+      await using demo = startDemo([`--kubeconfig=${plane.kubeconfig}`], { programs: { helm: helm('4.2') } })
+
+      const { code, stdout, stderr } = await demo.ended()
+
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toContain('\nAll 16 steps came out as told')
+      await expectNothingLeft(demo)
+      await expect.poll(namespaces, { timeout: 30_000 }).toEqual(before)
+      await expect.poll(definitions, { timeout: 30_000 }).toEqual([])
+    },
+    120_000,
+  )
 
   test('one that is in use is left alone', async () => {
     const deployment = {

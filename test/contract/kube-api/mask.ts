@@ -82,6 +82,8 @@ export function createMask(known: { namespace: string; server: string; token: st
 
   const screen = (raw: string) =>
     text(raw)
+      // said where a watch began so late that nothing of its second was left
+      .replace(/^[WEI]\d{4} .*very short watch: .*\n/gm, '')
       .replace(/(resourceVersion"?: ")\d+"/g, '$1<rv>"')
       .replace(/(Resource Version: +)\d+/g, '$1<rv>')
       .replace(/^([WEI])\d{4} [\d:.]+ +\d+ /gm, '$1<time> ')
