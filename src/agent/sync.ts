@@ -184,9 +184,15 @@ export function createSyncer(options: SyncerOptions): Syncer {
       const type = served.find(manifest.apiVersion, manifest.kind)
       return type && findLive(type, namespace || undefined, manifest.name)
     }
+    // what the plan has looked up is looked at once more
+    const seen = new Map<ResourceId, LiveObject | undefined>()
     const plan = planSync({
       desired: manifests.resources,
-      live: liveOf,
+      live(resource) {
+        const live = liveOf(resource)
+        seen.set(resource.id, live)
+        return live
+      },
       allowedNamespaces: options.namespaces,
       syncSet: options.syncSet,
     })
@@ -203,7 +209,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
       const resource = manifests.resources.get(id)
       return resource && liveOf(resource)
     }
-    const stages = await dueStages(plan, liveOfItem, signal)
+    const stages = await dueStages(plan, ({ id }) => seen.get(id), signal)
     const count = stages.reduce((sum, stage) => sum + stage.length, 0)
     const startedMs = clock.monotonicMs()
     const output: string[] = []

@@ -29,19 +29,20 @@ export async function discoverTypes(client: ApiClient, signal?: AbortSignal): Pr
 
 /** The types of every group, in the server's order of preference. */
 function indexTypes(all: ResourceType[]): Discovery {
-  const byKind = new Map<string, ResourceType>()
+  // asked for each object of a pass: no text is put together
+  const byVersion = new Map<string, Map<string, ResourceType>>()
   const preferred = new Map<string, ResourceType>()
   for (const type of all) {
-    const exact = `${type.group}/${type.version}/${type.kind}`
+    const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`
+    const kinds = byVersion.get(apiVersion) ?? new Map<string, ResourceType>()
+    byVersion.set(apiVersion, kinds)
+    if (!kinds.has(type.kind)) kinds.set(type.kind, type)
     const anyVersion = `${type.group}/${type.kind}`
-    if (!byKind.has(exact)) byKind.set(exact, type)
     if (!preferred.has(anyVersion)) preferred.set(anyVersion, type)
   }
   return {
     types: [...preferred.values()],
-    find(apiVersion, kind) {
-      return byKind.get(`${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}/${kind}`)
-    },
+    find: (apiVersion, kind) => byVersion.get(apiVersion)?.get(kind),
   }
 }
 

@@ -61,10 +61,9 @@ export function assembleManifests(files: Iterable<ManifestFile>, options: LoadOp
     } else if (manifest.name === '') {
       faults.push(nameless(manifest))
     } else {
-      const namespace = scope === 'cluster' ? '' : (manifest.namespace ?? options.defaultNamespace)
-      const id = resourceIdOf(namespace, kind, manifest.name)
-      const policies = readPolicies(valueAt(manifest.value, 'metadata', 'annotations'))
-      scoped.push({ manifest, id, namespace, policies })
+      scoped.push(
+        placed(manifest, scope === 'cluster' ? '' : (manifest.namespace ?? options.defaultNamespace)),
+      )
     }
   }
 
@@ -83,6 +82,19 @@ export function assembleManifests(files: Iterable<ManifestFile>, options: LoadOp
   }
   return { resources, faults, unscoped }
 }
+
+/** The same for each revision that has the manifest, so that what is worked out for it can be kept with it. */
+function placed(manifest: Manifest, namespace: string): LoadedResource {
+  const known = places.get(manifest)
+  if (known?.namespace === namespace) return known
+  const id = resourceIdOf(namespace, manifest.kind, manifest.name)
+  const policies = readPolicies(valueAt(manifest.value, 'metadata', 'annotations'))
+  const resource = { manifest, id, namespace, policies }
+  places.set(manifest, resource)
+  return resource
+}
+
+const places = new WeakMap<Manifest, LoadedResource>()
 
 /** Kinds that CustomResourceDefinitions of the set define: `apiVersion kind` → scope. */
 function scopesOfDefinitions(manifests: readonly Manifest[]): Map<string, Scope> {

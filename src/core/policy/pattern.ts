@@ -2,7 +2,7 @@ import { RE2JS } from 're2js'
 import { messageOf } from '../errors.ts'
 import type { ImageInfo } from '../image/info.ts'
 import { newestFirst } from '../image/order.ts'
-import { formatImageRef, type ImageRef } from '../image/ref.ts'
+import { formatImageRef } from '../image/ref.ts'
 import { compareCodePoints } from '../json.ts'
 import { globMatches } from './glob.ts'
 import { compareVersions, parseConstraint, parseVersion, satisfies, type Version } from './semver.ts'
@@ -82,7 +82,7 @@ function matcher(kind: TagPattern['kind'], body: string): (tag: string) => boole
   const constraint = parseConstraint(body)
   if (!constraint) throw new Error(`improper constraint: ${body}`)
   return (tag) => {
-    const version = parseVersion(tag)
+    const version = versionOf(tag)
     return version !== undefined && satisfies(version, constraint)
   }
 }
@@ -92,8 +92,8 @@ function matcher(kind: TagPattern['kind'], body: string): (tag: string) => boole
  * no versions come last, by reference.
  */
 function highestFirst(a: ImageInfo, b: ImageInfo): number {
-  const left = versionOf(a.ref)
-  const right = versionOf(b.ref)
+  const left = versionOf(a.ref.tag ?? '')
+  const right = versionOf(b.ref.tag ?? '')
   if (left && right) return compareVersions(right, left) || byReference(b, a)
   return (left ? 0 : 1) - (right ? 0 : 1) || byReference(a, b)
 }
@@ -102,10 +102,14 @@ function byReference(a: ImageInfo, b: ImageInfo): number {
   return compareCodePoints(formatImageRef(a.ref), formatImageRef(b.ref))
 }
 
-/** Sorting asks for each version many times over. */
-const versions = new WeakMap<ImageRef, Version | undefined>()
+/** Choosing asks for each version many times over, and images have many tags in common. */
+const versions = new Map<string, Version | undefined>()
+const keptVersions = 4_096
 
-function versionOf(ref: ImageRef): Version | undefined {
-  if (!versions.has(ref)) versions.set(ref, parseVersion(ref.tag ?? ''))
-  return versions.get(ref)
+function versionOf(tag: string): Version | undefined {
+  if (versions.has(tag)) return versions.get(tag)
+  if (versions.size === keptVersions) versions.clear()
+  const version = parseVersion(tag)
+  versions.set(tag, version)
+  return version
 }

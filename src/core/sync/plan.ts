@@ -61,26 +61,35 @@ export function planSync({ desired, live, allowedNamespaces, syncSet }: SyncInpu
       skipped.push({ id, reason: 'namespace-not-allowed' })
       continue
     }
-    const { manifest, namespace } = resource
-    const checksum = checksumOf(manifest.value)
-    checksums.set(id, checksum)
+    checksums.set(id, checksumOf(resource.manifest.value))
     if (isSet(resource.policies, 'ignore')) skipped.push({ id, reason: 'ignored-in-git' })
     else if (isIgnored(live(resource))) skipped.push({ id, reason: 'ignored-in-cluster' })
-    else {
-      applies.push({
-        id,
-        kind: manifest.kind,
-        name: manifest.name,
-        namespace,
-        apiVersion: manifest.apiVersion,
-        object: markManifest(manifest.value, { mark: gcMark(syncSet, id), checksum, namespace }),
-        checksum,
-        source: `${manifest.file}:${manifest.line}`,
-      })
-    }
+    else applies.push(applyOf(resource, syncSet))
   }
   return { stages: stagesOf(applies), skipped, checksums }
 }
+
+/** Worked out once for each resource: the next revision has most of them again. */
+function applyOf(resource: LoadedResource, syncSet: string): PlannedApply {
+  const known = planned.get(resource)
+  if (known?.syncSet === syncSet) return known.apply
+  const { id, manifest, namespace } = resource
+  const checksum = checksumOf(manifest.value)
+  const apply: PlannedApply = {
+    id,
+    kind: manifest.kind,
+    name: manifest.name,
+    namespace,
+    apiVersion: manifest.apiVersion,
+    object: markManifest(manifest.value, { mark: gcMark(syncSet, id), checksum, namespace }),
+    checksum,
+    source: `${manifest.file}:${manifest.line}`,
+  }
+  planned.set(resource, { syncSet, apply })
+  return apply
+}
+
+const planned = new WeakMap<LoadedResource, { syncSet: string; apply: PlannedApply }>()
 
 /** Cluster-scoped objects are always ours to sync; of Namespaces, only those that are allowed. */
 function isAllowed({ id, namespace }: LoadedResource, allowed: readonly string[]): boolean {
@@ -91,7 +100,8 @@ function isAllowed({ id, namespace }: LoadedResource, allowed: readonly string[]
 }
 
 function isIgnored(live: Pick<LiveMetadata, 'annotations'> | undefined): boolean {
-  return live !== undefined && isSet(readPolicies({ ...live.annotations }), 'ignore')
+  if (!live || !Object.keys(live.annotations).some((key) => key.endsWith('ignore'))) return false
+  return isSet(readPolicies({ ...live.annotations }), 'ignore')
 }
 
 /** A live object that carries a mark of some sync set. */
