@@ -119,11 +119,9 @@ function createPoll(options: AutomationOptions): () => Promise<void> {
     manifests: LoadedManifests,
     holds: Map<string, Set<string>>,
   ) => {
+    const live = view.workloads()
     for (const id of ids) {
-      const containers = view
-        .workloads()
-        .get(id)
-        ?.workload.containers.map(({ name }) => name)
+      const containers = live.get(id)?.workload.containers.map(({ name }) => name)
       if (!containers) continue
       for (const container of strayFilters(manifests.resources.get(id)?.policies ?? new Map(), containers)) {
         const key = `${id} ${container} filter`

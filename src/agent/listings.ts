@@ -146,7 +146,7 @@ export function createListings(options: ListingsOptions): Listings {
       if (lacking.length > 0) {
         const limit = AbortSignal.any([signal, AbortSignal.timeout(firstLookMs)])
         await options.scanner.look(await options.keychains.unlock(lacking), {
-          again: false,
+          lists: 'missing',
           depth,
           signal: limit,
         })

@@ -39,8 +39,8 @@ export interface Scanner {
 }
 
 export interface LookOptions {
-  /** list tags although they are known */
-  again: boolean
+  /** which lists of tags to ask for: those never had, those older than the last round too, or all */
+  lists: 'missing' | 'stale' | 'all'
   /** how many images of each container to know all about, 0 for all; or just what it takes to choose the best */
   depth: Depth
   signal?: AbortSignal
@@ -91,18 +91,22 @@ export function createScanner(options: ScannerOptions): Scanner {
 
   /** of the last round */
   let names: ReadonlySet<string> = new Set()
-  /** what is wrong with tags, by repository and code */
-  const wrongTags = new Map<string, TagProblems>()
+  /** what is wrong, by repository */
+  const problems = new Map<string, { listing: string; tags: TagProblems }>()
 
+  const noteProblems = (name: string, tags: TagProblems) => {
+    const [problem] = listingProblems(store.getRepository(name), clock.now())
+    problems.set(name, { listing: problem?.code ?? 'OK', tags })
+  }
   const countProblems = () => {
     const repositories = new Map<string, number>()
     const tags = new Map<string, number>()
     const add = (to: Map<string, number>, code: string, count = 1) =>
       to.set(code, (to.get(code) ?? 0) + count)
     for (const name of names) {
-      const [problem] = listingProblems(store.getRepository(name), clock.now())
-      add(repositories, problem?.code ?? 'OK')
-      for (const [code, { count }] of wrongTags.get(name) ?? []) add(tags, code, count)
+      const found = problems.get(name)
+      add(repositories, found?.listing ?? 'OK')
+      for (const [code, { count }] of found?.tags ?? []) add(tags, code, count)
     }
     options.metrics.setImageRepositories(repositories)
     options.metrics.setImageTags(tags)
@@ -112,7 +116,7 @@ export function createScanner(options: ScannerOptions): Scanner {
   const fetch = async (repo: ScannedRepository, needs: readonly Need[]): Promise<boolean> => {
     const fetched = await repositories.fetch(repo, needs)
     if (needs.length > 0) {
-      wrongTags.set(repo.name, catalog.tagProblems(repo.name))
+      noteProblems(repo.name, catalog.tagProblems(repo.name))
       countProblems()
     }
     return fetched
@@ -139,7 +143,7 @@ export function createScanner(options: ScannerOptions): Scanner {
   /** List the tags, and know what automation needs of them. @returns whether it may have news for automation */
   const scan = async (repo: ScannedRepository): Promise<boolean> => {
     const added = await repositories.list(repo)
-    wrongTags.set(repo.name, catalog.tagProblems(repo.name))
+    noteProblems(repo.name, catalog.tagProblems(repo.name))
     countProblems()
     const tags = repositories.tags(repo.name)
     const first = repositories.needed(repo.name, tagsForAutomation(tags, repo.containers))
@@ -220,6 +224,12 @@ export function createScanner(options: ScannerOptions): Scanner {
     return problem !== undefined || ageMs >= freshMs || ageMs < 0
   }
 
+  const isNew = (name: string): boolean => store.getRepository(name)?.listedAtMs === undefined
+
+  /** Whether its list is old, or was asked for by a webhook and has not come yet. */
+  const isStale = ({ name, image }: ScannedRepository): boolean =>
+    isDue(name) || notified.has(name) || scans.has(name) || hosts.of(image).urgent.has(name)
+
   /** Whether automation can't choose from what is known of a repository. */
   const isLacking = (name: string, containers: readonly ContainerDemand[]): boolean =>
     (store.getRepository(name)?.listedAtMs ?? 0) > nowMs() ||
@@ -239,7 +249,8 @@ export function createScanner(options: ScannerOptions): Scanner {
     }
     const repos = await reposOf(await options.wanted())
     names = new Set(repos.map(({ name }) => name))
-    for (const name of wrongTags.keys()) if (!names.has(name)) wrongTags.delete(name)
+    for (const name of problems.keys()) if (!names.has(name)) problems.delete(name)
+    for (const name of names) noteProblems(name, problems.get(name)?.tags ?? new Map())
     countProblems()
     for (const name of notified) {
       if (names.has(name)) continue
@@ -274,15 +285,19 @@ export function createScanner(options: ScannerOptions): Scanner {
       })
     },
 
-    async look(wanted, { again, depth, signal: limit }) {
+    async look(wanted, { lists, depth, signal: limit }) {
       const repos = await reposOf(wanted)
+      let hasNews = false
       const all = Promise.all(
         repos.map(async (repo) => {
-          const isNew = store.getRepository(repo.name)?.listedAtMs === undefined
-          if ((again || isNew) && (await scanAnew(repo))) tellNews()
+          if (lists === 'all' || (lists === 'stale' ? isStale(repo) : isNew(repo.name))) {
+            hasNews = (await scanAnew(repo)) || hasNews
+          }
           await fetchFirst(repo, depth)
         }),
-      )
+      ).finally(() => {
+        if (hasNews) tellNews()
+      })
       all.catch(() => {}) // it may end after nobody waits any more
       if (!limit) return void (await all)
       limit.throwIfAborted()

@@ -58,6 +58,9 @@ export interface Edits {
   files: ReadonlyMap<string, string>
 }
 
+/** A release of so many images waits for the registry to list the tags of each anew. */
+const askedAnew = 20
+
 type ImageUpdate = Exclude<UpdateSpec, { type: 'policy' | 'sync' }>
 
 export function createUpdater(options: UpdaterOptions): Updater {
@@ -89,7 +92,11 @@ export function createUpdater(options: UpdaterOptions): Updater {
       const wanted = await options.keychains.unlock(
         image ? [image] : repositoriesNeeded(update.spec, workloads),
       )
-      if (!image) return scanner.look(wanted, { again: true, depth: 'best', ...(signal && { signal }) })
+      if (!image) {
+        // a few are asked for what was pushed a moment ago; of many, what the last round found is good enough
+        const lists = wanted.length <= askedAnew ? 'all' : 'stale'
+        return scanner.look(wanted, { lists, depth: 'best', ...(signal && { signal }) })
+      }
       const [only] = wanted
       if (!only || !(await scanner.exists(only, signal))) throw imageMissing(image)
     })

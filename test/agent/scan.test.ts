@@ -272,11 +272,35 @@ describe('requests', () => {
     const lacking = await scan.scanner.lacking([parseImageRef(image)], 0)
     await scan.scanner.look(
       lacking.map((image) => ({ image, keychain: new Map() })),
-      { again: false, depth: 0 },
+      { lists: 'missing', depth: 0 },
     )
 
     expect(scan.known(image)).toBe(40)
     expect(count(registry, /^GET .*manifests/)).toBe(40)
+  })
+
+  test('a person again: lists of this minute are taken as they are, or asked for anew; what is found is told once', async () => {
+    await using registry = await startRegistry({ images: { 'example/app': tags(2), 'example/web': tags(2) } })
+    const images = ['app', 'web'].map((name) => `${registry.host}/example/${name}:1.0.1`)
+    const scan = scanning(images.map((image) => ({ image, pattern: 'semver:*', automated: true })))
+    await eventually(() => scan.news > 0 && images.every((image) => scan.known(image) === 2))
+    await settled(registry)
+    const before = scan.news
+    registry.push('example/app', '1.0.2', '2024-06-01T00:00:00Z')
+    registry.push('example/web', '1.0.2', '2024-06-01T00:00:00Z')
+    registry.requests.length = 0
+    const look = (lists: 'stale' | 'all') =>
+      scan.scanner.look(
+        images.map((image) => ({ image: parseImageRef(image), keychain: new Map() })),
+        { lists, depth: 'best' },
+      )
+
+    await look('stale')
+    expect(registry.requests).toEqual([])
+    await look('all')
+
+    expect(count(registry, /tags\/list/)).toBe(2)
+    expect(scan.news).toBe(before + 1)
   })
 
   test('a webhook jumps the queue', async () => {
