@@ -11,7 +11,7 @@ import {
 import { createFolder } from '../src/playground/processes.ts'
 import { startRegistry, type TestRegistry } from '../src/playground/registry/registry.ts'
 import { type BuiltPrograms, buildPrograms } from '../test/support/built-programs.ts'
-import { kubectl } from '../test/support/neighbours.ts'
+import { helm, kubectl } from '../test/support/neighbours.ts'
 import { type BenchAgent, startAgent } from './agent.ts'
 import { type Fleet, filesOf } from './fleet.ts'
 import { runProgram } from './measure.ts'
@@ -53,7 +53,18 @@ export const fullPassMs = 20_000
 /** What can't be had here, and so which rows can't run. */
 export const needs = {
   cluster: () => (controlPlaneAssets() === undefined ? 'KUBEBUILDER_ASSETS is not set' : undefined),
+  helm: () => (helm('4.2') === undefined ? 'helm 4.2 is missing: npm run neighbours' : undefined),
   kubectl: () => (kubectl('1.36') === undefined ? 'kubectl 1.36 is missing: npm run neighbours' : undefined),
+}
+
+/** What rows of a lab share: made by the first that asks. */
+export function perLab<T>(open: (lab: Lab) => Promise<T>): (lab: Lab) => Promise<T> {
+  const made = new WeakMap<Lab, Promise<T>>()
+  return (lab) => {
+    const known = made.get(lab) ?? open(lab)
+    made.set(lab, known)
+    return known
+  }
 }
 
 export async function openLab(runs: number): Promise<Lab> {

@@ -2,11 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { endWhenTold } from '../test/soak/programs.ts'
+import { helmRows } from './helm.ts'
 import { needs, openLab } from './lab.ts'
-import { type Result, type Row, rows } from './rows.ts'
+import { type Result, type Row, rows as rowsOfAgent } from './rows.ts'
 
 /** `npm run bench [rows]`: the figures of docs/performance.md, each beside what it stands on. */
 
+const rows = [...rowsOfAgent, ...helmRows]
 const page = 'docs/performance.md'
 const [begin, end] = ['<!-- bench: begin -->', '<!-- bench: end -->']
 

@@ -448,7 +448,10 @@ const releaseAll: Row = {
     for (let run = 0; run < lab.runs; run++) {
       for (let image = 0; image < ownImages; image++) {
         registry.push(`bench/app-${image}`, `1.1.${run}`, new Date().toISOString())
+        const Name = { Domain: registry.host, Image: `bench/app-${image}` }
+        await agent.ask('POST', '/v11/notify', { Kind: 'image', Source: { Name } })
       }
+      await quiet(() => registry.requests.length)
       const before = await upstream.git('rev-parse', 'main')
       const from = agent.log.length
       const { tookMs } = await agent.update(releaseOf(['<all>'], '<all latest>'))
