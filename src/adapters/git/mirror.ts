@@ -430,8 +430,11 @@ export function createGitMirror(options: GitMirrorOptions): GitMirror {
     async commit({ parent, changes, message, author, committer }) {
       const { trees, write } = repository()
       const tree = await treeOf(parent)
-      const blobs = new Map<string, string>()
-      for (const [path, content] of changes) blobs.set(path, await write('blob', content))
+      const blobs = new Map(
+        await Promise.all(
+          Array.from(changes, async ([path, content]) => [path, await write('blob', content)] as const),
+        ),
+      )
       return write(
         'commit',
         formatCommit({

@@ -122,10 +122,12 @@ export function createTrees(objects: ObjectReader, { maxFiles }: TreeLimits): Tr
         below.set(folder, rest.set(path.slice(slash + 1), blob))
       }
     }
-    for (const [folder, rest] of below) {
-      const entry = theOne(entries, folder, (mode) => mode === treeMode, `${prefix}${folder}`)
-      put(entry, await replace(entry.hash, rest, write, `${prefix}${folder}/`))
-    }
+    await Promise.all(
+      Array.from(below, async ([folder, rest]) => {
+        const entry = theOne(entries, folder, (mode) => mode === treeMode, `${prefix}${folder}`)
+        put(entry, await replace(entry.hash, rest, write, `${prefix}${folder}/`))
+      }),
+    )
     return write('tree', next)
   }
 

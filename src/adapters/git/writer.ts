@@ -34,9 +34,14 @@ export function createObjectWriter(directory: string, algorithm: 'sha1' | 'sha25
     if (known) return hash
 
     const temporary = join(folder, `tmp_obj_${randomBytes(6).toString('hex')}`)
+    const packed = await compress(object)
+    const writeTemporary = () => writeFile(temporary, packed, { mode: 0o444, flag: 'wx' })
     try {
-      await mkdir(folder, { recursive: true })
-      await writeFile(temporary, await compress(object), { mode: 0o444, flag: 'wx' })
+      await writeTemporary().catch(async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error
+        await mkdir(folder, { recursive: true })
+        await writeTemporary()
+      })
       await rename(temporary, path)
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {})
