@@ -230,6 +230,15 @@ export function createScanner(options: ScannerOptions): Scanner {
   const isStale = ({ name, image }: ScannedRepository): boolean =>
     isDue(name) || notified.has(name) || scans.has(name) || hosts.of(image).urgent.has(name)
 
+  /** Whether the last round has seen it, and nothing wrong with it. */
+  const isKnownGood = (image: ImageRef): boolean => {
+    const name = canonicalName(image)
+    const { tag = '' } = image
+    if (image.digest !== undefined || isDue(name) || !repositories.tags(name).includes(tag)) return false
+    const { digest, problem } = store.getTag(name, tag) ?? {}
+    return digest !== undefined && problem === undefined
+  }
+
   /** Whether automation can't choose from what is known of a repository. */
   const isLacking = (name: string, containers: readonly ContainerDemand[]): boolean =>
     (store.getRepository(name)?.listedAtMs ?? 0) > nowMs() ||
@@ -309,6 +318,7 @@ export function createScanner(options: ScannerOptions): Scanner {
 
     async exists({ image, keychain }, limit) {
       if (!catalog.isScanned(image)) return false
+      if (isKnownGood(image)) return true
       try {
         await registry.getImage(image, keychain, {
           knownFacts: (digest) => store.getFacts(digest),
