@@ -2,8 +2,8 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** A collection stops everything for some dozen milliseconds: at most so often. */
-const intervalMs = 60_000
-const slackBytes = 32 * 1024 * 1024
+const intervalMs = 15_000
+const slackBytes = 16 * 1024 * 1024
 
 /**
  * Give memory back that a pass or a scan has used. V8 keeps it while anything goes on: twice and more of what is alive.
