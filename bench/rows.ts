@@ -533,18 +533,23 @@ const warmScan: Row = {
   needs: ['cluster'],
   async run(lab) {
     const { registry } = await lab.big()
-    await quiet(() => registry.requests.length)
-    const before = registry.requests.length
-    const deadlineMs = Date.now() + 75_000
-    while (registry.requests.length === before && Date.now() < deadlineMs) await delay(50)
-    await quiet(() => registry.requests.length)
-    const requests = registry.requests.slice(before)
-    const lists = requests.filter(({ path }) => path.includes('/tags/list'))
-    const conditional = lists.filter(({ headers }) => headers['if-none-match'] !== undefined).length
+    let [conditional, others] = [0, 0]
+    // images that other rows have pushed are looked into first
+    for (let round = 0; round < 3 && (round === 0 || others > 0); round++) {
+      await quiet(() => registry.requests.length)
+      const before = registry.requests.length
+      const deadlineMs = Date.now() + 130_000 // what a webhook had listed is left out of one round
+      while (registry.requests.length === before && Date.now() < deadlineMs) await delay(50)
+      await quiet(() => registry.requests.length)
+      const requests = registry.requests.slice(before)
+      const lists = requests.filter(({ path }) => path.includes('/tags/list'))
+      conditional = lists.filter(({ headers }) => headers['if-none-match'] !== undefined).length
+      others = requests.length - conditional
+    }
     return {
-      ours: `${conditional} conditional, ${requests.length - conditional} others`,
+      ours: `${conditional} conditional, ${others} others`,
       beside: `${ownImages + 1} images`,
-      met: conditional <= ownImages + 1 && requests.length === conditional,
+      met: conditional === ownImages + 1 && others === 0,
     }
   },
 }
