@@ -34,7 +34,8 @@ export interface OperatorParts {
   /** charts, which may need what a Secret holds */
   openCharts(readSecret: ReadSecret): {
     git: ChartSources<GitChart> & {
-      refresh(signal?: AbortSignal): Promise<ReadonlySet<string>>
+      refresh(signal?: AbortSignal): Promise<void>
+      revision(source: GitChart): Promise<string | undefined>
       keep(sources: readonly GitChart[]): Promise<void>
     }
     repository: ChartSources<RepositoryChart>
@@ -58,9 +59,10 @@ export interface Operator {
 /** Put the operator together and start it; it stops when the signal is aborted. */
 export function startOperator(config: Config, parts: OperatorParts, signal: AbortSignal): Operator {
   const { cluster, helm, storage, metrics, clock, log } = parts
-  const intervalOf = (release: HelmRelease): number => {
+  const intervalOf = ({ annotations: { interval } }: HelmRelease): number => {
+    if (interval === undefined) return config.intervalMs
     try {
-      const own = parseDuration(release.annotations.interval ?? '')
+      const own = parseDuration(interval)
       return own > 0 ? own : config.intervalMs
     } catch {
       return config.intervalMs
@@ -207,7 +209,11 @@ export function startOperator(config: Config, parts: OperatorParts, signal: Abor
       await Promise.race([view.listed, ended(passSignal)])
       await git.keep(gitCharts())
       await git.refresh(passSignal)
-      for (const [key, { chart }] of view.releases) if (chart?.kind === 'git') queue.ask(key, 'due')
+      for (const [key, release] of view.releases) {
+        if (release.chart?.kind !== 'git') continue
+        const revision = await git.revision(release.chart)
+        if (revision === undefined || !reconciler.hasSeen(release, revision)) queue.ask(key, 'due')
+      }
     },
     onError: (thrown) => log.write({ component: 'gitchartsync', ...failureFields(thrown) }),
   })

@@ -27,6 +27,8 @@ export interface Reconciler {
   pass(key: string): Promise<number | undefined>
   /** Make the next pass upgrade a release although nothing is new: others have changed what it made. */
   repair(release: HelmRelease): void
+  /** Whether the last pass over a release saw its chart at this revision, and had no fault. */
+  hasSeen(release: HelmRelease, revision: string): boolean
   tellDrift(release: HelmRelease, differences: readonly string[]): Promise<void>
 }
 
@@ -61,8 +63,19 @@ interface Memory {
   /** failed passes in a row, other than those that the status counts */
   faults: number
   uninstalls: number
+  /** the chart's as last seen */
+  revision: string
+  wanted: Wanted | undefined
   repair: boolean
   lastEvent: { message: string; atMs: number } | undefined
+}
+
+/** What was wanted at the last pass, and of what that was put together. */
+interface Wanted {
+  release: HelmRelease
+  head: ChartHead
+  values: ComposedValues
+  digest: string
 }
 
 export function createReconciler(options: ReconcilerOptions): Reconciler {
@@ -74,6 +87,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       chart: '',
       faults: 0,
       uninstalls: 0,
+      revision: '',
+      wanted: undefined,
       repair: false,
       lastEvent: undefined,
     }
@@ -207,6 +222,20 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
     }
   }
 
+  const wantedOf = async (release: HelmRelease, head: ChartHead, memory: Memory): Promise<Wanted> => {
+    const last = memory.wanted
+    const same =
+      last?.release === release &&
+      last.head.revision === head.revision &&
+      last.head.identity === head.identity
+    const before = same ? last : undefined
+    const values = await composeValues(release, head, options.values, before?.values, signal)
+    if (before?.values === values) return before
+    const digest = inputDigest(release, head.identity, values.values)
+    memory.wanted = { release, head, values, digest }
+    return memory.wanted
+  }
+
   const reconcile = async (release: HelmRelease, log: Log): Promise<number> => {
     const intervalMs = options.intervalOf(release)
     const memory = memoryOf(release)
@@ -229,7 +258,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
 
     let chart: ReturnType<typeof chartOf>
     let head: ChartHead
-    let values: ComposedValues
+    let wanted: Wanted
     try {
       check(release)
     } catch (thrown) {
@@ -248,12 +277,13 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       const fresh = chart.kind === 'repository' || (memory.chart !== '' && memory.chart !== wrote)
       memory.chart = wrote
       head = await charts.head(chart, { fresh, signal })
+      memory.revision = head.revision
     } catch (thrown) {
       const error = prefixed(asFluxError(thrown), 'failed to prepare chart for release')
       return fail(error, 'ChartFetchFailed', status.of(release).attempt)
     }
     try {
-      values = await composeValues(release, head, options.values, signal)
+      wanted = await wantedOf(release, head, memory)
     } catch (thrown) {
       const error = asFluxError(thrown)
       if (error.code.startsWith('CLUSTER_') && error.kind === 'server') throw error
@@ -263,7 +293,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         status.of(release).attempt,
       )
     }
-    const digest = inputDigest(release, head.identity, values.values)
+    const { values, digest } = wanted
 
     let prepared: Promise<PreparedChart> | undefined
     try {
@@ -331,6 +361,10 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   return {
     repair(release) {
       memoryOf(release).repair = true
+    },
+    hasSeen(release, revision) {
+      const { faults, revision: seen } = memoryOf(release)
+      return faults === 0 && seen === revision
     },
     async tellDrift({ apiVersion, kind, namespace, name, uid, releaseName, targetNamespace }, differences) {
       const message = `release '${releaseName}' in namespace '${targetNamespace}' differs from its manifest: ${differences.join(', ')}`

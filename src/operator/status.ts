@@ -63,9 +63,11 @@ export function createStatusWriter({
   const write = async (release: HelmRelease, next: HelmReleaseStatus): Promise<void> => {
     const { uid } = release
     const before = of(release)
+    const known = written.has(uid)
+    if (known && !lost.has(uid) && isSame(before, next)) return writing.get(uid)
     const whole = format(release, next)
     const patch = lost.has(uid) ? whole : difference(format(release, before), whole)
-    if (patch === undefined && written.has(uid)) return writing.get(uid)
+    if (patch === undefined && known) return writing.get(uid)
     written.set(uid, next)
     metrics.setConditions(release, next.conditions)
     if (patch === undefined) return
@@ -110,6 +112,11 @@ export function createStatusWriter({
       lost.delete(uid)
     },
   }
+}
+
+/** Whether nothing was said anew; cheaper than to compare what would be written. */
+function isSame(a: HelmReleaseStatus, b: HelmReleaseStatus): boolean {
+  return Object.entries(a).every(([key, value]) => value === b[key as keyof HelmReleaseStatus])
 }
 
 /** In the words of the resource's own generation. */

@@ -14,6 +14,14 @@ export interface ComposedValues {
   values: JsonObject
   /** texts from Secrets that must not be shown */
   secrets: readonly string[]
+  /** what each source said, in their order */
+  read: readonly SourceValues[]
+}
+
+interface SourceValues {
+  /** empty where it is missing, and may be */
+  text: string
+  values: JsonObject
 }
 
 export interface ValuesNeighbours {
@@ -28,45 +36,59 @@ export interface ValuesNeighbours {
 /** Shorter ones stand in half of all texts. */
 const shortestSecret = 4
 
-/** @throws FluxError `HELM_VALUES_INVALID` | `HELM_VALUES_MISSING` | `CLUSTER_…` | `CHART_PATH_ESCAPES` */
+/**
+ * @param before what was composed of this very resource and head the last time: returned where every source says the
+ *   same again, for to parse and to merge is most of what a pass costs
+ * @throws FluxError `HELM_VALUES_INVALID` | `HELM_VALUES_MISSING` | `CLUSTER_…` | `CHART_PATH_ESCAPES`
+ */
 export async function composeValues(
   release: HelmRelease,
   head: ChartHead,
   neighbours: ValuesNeighbours,
+  before?: ComposedValues,
   signal?: AbortSignal,
 ): Promise<ComposedValues> {
+  const read: SourceValues[] = []
+  for (const [index, source] of release.valueSources.entries()) {
+    read.push(await readSource(release, head, source, neighbours, before?.read[index], signal))
+  }
+  if (before && read.every((said, index) => said === before.read[index])) return before
+
   let values: JsonObject = {}
   const secrets = new Set<string>()
-  for (const source of release.valueSources) {
-    const read = await readSource(release, head, source, neighbours, signal)
-    if (read === undefined) continue
-    values = mergeValues(values, read)
+  for (const [index, source] of release.valueSources.entries()) {
+    const said = read[index]?.values ?? {}
+    values = mergeValues(values, said)
     if (source.kind !== 'Secret') continue
-    for (const text of leafTexts(read)) {
+    for (const text of leafTexts(said)) {
       if (text.length < shortestSecret) continue
       secrets.add(text)
       secrets.add(Buffer.from(text).toString('base64'))
       secrets.add(JSON.stringify(text).slice(1, -1))
     }
   }
-  return { values: mergeValues(values, release.values), secrets: [...secrets] }
+  return { values: mergeValues(values, release.values), secrets: [...secrets], read }
 }
 
-/** What one source says; `undefined` where it is missing or broken, and may be. */
+/** What one source says; nothing where it is missing or broken, and may be. */
 async function readSource(
   release: HelmRelease,
   head: ChartHead,
   source: ValueSource,
   neighbours: ValuesNeighbours,
+  before: SourceValues | undefined,
   signal: AbortSignal | undefined,
-): Promise<JsonObject | undefined> {
+): Promise<SourceValues> {
+  if (before && source.kind === 'chartFile') return before // a commit's files never change
+  let text = ''
   try {
-    const { text, where } = await fetchSource(release, head, source, neighbours, signal)
-    return parseValues(text, where)
+    const said = await fetchSource(release, head, source, neighbours, signal)
+    text = said.text
+    return text === before?.text ? before : { text, values: parseValues(text, said.where) }
   } catch (error) {
     const forgivable = ['HELM_VALUES_INVALID', 'HELM_VALUES_MISSING']
-    if (source.optional && error instanceof FluxError && forgivable.includes(error.code)) return undefined
-    throw error
+    if (!source.optional || !(error instanceof FluxError) || !forgivable.includes(error.code)) throw error
+    return text === before?.text ? before : { text, values: {} }
   }
 }
 

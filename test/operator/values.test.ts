@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { FluxError } from '../../src/core/errors.ts'
 import { readHelmRelease } from '../../src/core/helm/resource.ts'
 import type { JsonObject } from '../../src/core/json.ts'
-import { composeValues, type ValuesNeighbours } from '../../src/operator/values.ts'
+import { type ComposedValues, composeValues, type ValuesNeighbours } from '../../src/operator/values.ts'
 
 const objects: Record<string, string> = {
   'ConfigMap flux/release-configmap values.yaml':
@@ -62,6 +62,43 @@ test('sources are merged in their order, and the resource’s own values win', a
     image: { tag: '1.1.1' },
     password: 'hunter2x',
   })
+})
+
+test('what says the same again is not put together anew, and what says something else is', async () => {
+  const release = readHelmRelease({
+    metadata: { name: 'r', namespace: 'flux' },
+    spec: { chart: git, valuesFrom: [configMap({ optional: true }), { chartFileRef: { path: 'x.yaml' } }] },
+  })
+  if (!release) throw new Error('not read')
+  let text: string | undefined = 'a: 1'
+  let filesRead = 0
+  const changing: ValuesNeighbours = {
+    ...neighbours,
+    readKey: async () => text,
+    async readChartFile() {
+      filesRead++
+      return 'file: 1'
+    },
+  }
+  const again = (before?: ComposedValues) =>
+    composeValues(release, { revision: 'abc', identity: 'x' }, changing, before)
+
+  const first = await again()
+  const second = await again(first)
+  expect(second).toBe(first)
+  expect(filesRead).toBe(1)
+
+  text = 'a: 2'
+  const changed = await again(second)
+  expect(changed.values).toEqual({ a: 2, file: 1 })
+  text = 'a: b: c'
+  const broken = await again(changed)
+  expect(broken.values).toEqual({ file: 1 })
+  expect(await again(broken)).toBe(broken)
+  text = undefined
+  expect((await again(changed)).values).toEqual({ file: 1 })
+  text = 'a: 1'
+  expect((await again(broken)).values).toEqual({ a: 1, file: 1 })
 })
 
 test('texts of Secrets are known in every form that could be shown', async () => {

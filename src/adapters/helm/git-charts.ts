@@ -35,8 +35,10 @@ export interface GitCredentials {
 }
 
 export interface GitCharts extends ChartSources<GitChart> {
-  /** Fetch every mirror. @returns the sources' keys whose mirror could be fetched */
-  refresh(signal?: AbortSignal): Promise<ReadonlySet<string>>
+  /** Fetch every mirror. Whoever needs one that can't be fetched is told by `head`. */
+  refresh(signal?: AbortSignal): Promise<void>
+  /** The commit that a source's ref named at the last fetch; `undefined` where that failed or never was. */
+  revision(source: GitChart): Promise<string | undefined>
   /** Let go of mirrors that none of these needs. */
   keep(sources: readonly GitChart[]): Promise<void>
 }
@@ -125,12 +127,16 @@ export function createGitCharts(options: GitChartsOptions): GitCharts {
     }
   }
 
-  const lookUp = async (source: GitChart, repository: Repository) => {
+  const resolve = async (source: GitChart, { refs, mirror }: Repository): Promise<string | undefined> => {
     const ref = source.ref || defaultRef
-    const { refs } = repository
-    const revision = refs.get(ref) ?? (await repository.mirror.resolve(ref))
+    const revision = refs.get(ref) ?? (await mirror.resolve(ref))
+    if (revision !== undefined) refs.set(ref, revision)
+    return revision
+  }
+
+  const lookUp = async (source: GitChart, repository: Repository) => {
+    const revision = await resolve(source, repository)
     if (revision === undefined) return undefined
-    refs.set(ref, revision)
     const path = inRepository(source.path)
     const key = `${revision} ${path}`
     const known = repository.heads.get(key)
@@ -210,17 +216,17 @@ export function createGitCharts(options: GitChartsOptions): GitCharts {
     },
 
     async refresh(signal) {
-      const keys = await Promise.all(
-        [...repositories].map(async ([key, opened]) => {
-          try {
-            await fetch(await opened, signal)
-            return [key]
-          } catch {
-            return [] // whoever needs it is told in its own pass
-          }
-        }),
-      )
-      return new Set(keys.flat())
+      await Promise.allSettled([...repositories.values()].map(async (opened) => fetch(await opened, signal)))
+    },
+
+    async revision(source) {
+      try {
+        const repository = await repositories.get(gitChartKey(source))
+        await repository?.fetched
+        return repository && (await resolve(source, repository))
+      } catch {
+        return undefined
+      }
     },
 
     async keep(sources) {

@@ -83,6 +83,21 @@ test('a chart is known by what stands in its folder, and written out when it is 
   expect((await readdir(folder)).filter((name) => name.startsWith('chart-'))).toEqual([])
 })
 
+test('the revision of a source is the one of the last fetch, and unknown where that failed', async () => {
+  const { charts, upstream, chart } = await world({})
+  expect(await charts.revision(chart())).toBeUndefined()
+  const { revision: first } = await charts.head(chart(), { fresh: false })
+  const second = await upstream.commit({ 'README.md': 'y\n' })
+
+  expect(await charts.revision(chart())).toBe(first)
+  await charts.refresh()
+  expect(await charts.revision(chart())).toBe(second)
+  expect(await charts.revision(chart({ ref: 'gone' }))).toBeUndefined()
+  await upstream[Symbol.asyncDispose]()
+  await charts.refresh()
+  expect(await charts.revision(chart())).toBeUndefined()
+})
+
 test('a commit that is newer than the last fetch is fetched', async () => {
   const { charts, upstream, chart } = await world({})
   await charts.head(chart(), { fresh: false })

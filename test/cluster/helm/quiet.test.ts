@@ -91,3 +91,27 @@ test('over 100 releases that are as wanted, a pass asks nothing and starts nothi
     Array.from({ length: users }, (_, number) => `release-${number} deployed`),
   )
 })
+
+test('releases are looked at when their mirror has moved, and not whenever it was fetched', async ({
+  plane,
+  namespace,
+}) => {
+  await using world = await helmWorld(plane, namespace, {
+    files: chart('common'),
+    args: ['--charts-sync-interval=1h', '--git-poll-interval=200ms'],
+  })
+  const starts = () => world.operator.log.filter((line) => line.includes('info="starting sync run"')).length
+  const fetches = () => world.upstream.requests.filter((request) => request.includes('info/refs')).length
+  await world.apply('app', { chart: gitChart(world.upstream, 'charts/common'), releaseName: 'app' })
+  await world.until('app', 'installed', ({ conditions }) => conditions['Released'] === 'True')
+  const settled = async () => {
+    const [before, count] = [starts(), fetches()]
+    await eventually(() => fetches() >= count + 5, 'fetches')
+    return starts() === before
+  }
+
+  await eventually(settled, 'no pass for five fetches')
+  await world.upstream.commit({ 'charts/common/values.yaml': 'text: two\n' })
+
+  await eventually(async () => (await world.history('app')).length === 2, 'an upgrade')
+})
