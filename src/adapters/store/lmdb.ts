@@ -3,8 +3,8 @@ import {
   lstat,
   mkdir,
   open as openFile,
+  readFile,
   rm,
-  stat,
   statfs,
   writeFile,
 } from 'node:fs/promises'
@@ -100,11 +100,9 @@ interface Tables {
 
 async function openOrRebuild(folder: string, log: Log): Promise<Tables> {
   const opening = join(folder, 'opening')
-  // a data file that was cut short ends the process that maps it: the next one finds this file, and begins anew
-  const died = await stat(opening).then(
-    () => true,
-    () => false,
-  )
+  // a data file that was cut short ends the process that maps it, and the next one, which finds this file; the third
+  // begins anew. One that ended may have been killed
+  const died = await readFile(opening, 'utf8').catch(() => undefined)
   const rebuild = async (why: string) => {
     log.write({
       component: 'store',
@@ -116,11 +114,12 @@ async function openOrRebuild(folder: string, log: Log): Promise<Tables> {
     for (const file of ['data.mdb', 'lock.mdb']) await rm(join(folder, file), { force: true })
     return openTables(folder)
   }
-  await writeFile(opening, '')
+  await writeFile(opening, died === undefined ? 'once' : 'twice')
   try {
-    const tables = died
-      ? await rebuild('The last process ended while it opened the store.')
-      : await readTables(folder).catch((thrown) => rebuild(messageOf(thrown)))
+    const tables =
+      died === 'twice'
+        ? await rebuild('Two processes in a row ended while they opened the store.')
+        : await readTables(folder).catch((thrown) => rebuild(messageOf(thrown)))
     await rm(opening, { force: true })
     return tables
   } catch (thrown) {

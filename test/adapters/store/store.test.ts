@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -142,7 +143,7 @@ test.each([
   { what: 'no database', spoil: () => writeFile(join(folder, 'data.mdb'), 'x'.repeat(8192)) },
   { what: 'cut short', spoil: () => truncate(join(folder, 'data.mdb'), 8192) },
   { what: 'not whole pages', spoil: () => truncate(join(folder, 'data.mdb'), 9000) },
-  { what: 'a store on which a process died', spoil: () => writeFile(join(folder, 'opening'), '') },
+  { what: 'a store on which two processes died', spoil: () => writeFile(join(folder, 'opening'), 'twice') },
 ])('$what is made anew', async ({ spoil }) => {
   const first = await open()
   const many = Array.from({ length: 1000 }, (_, i) => `tag-${i}`)
@@ -155,6 +156,20 @@ test.each([
   expect(entries).toEqual([expect.objectContaining({ code: 'STORE_REBUILT' })])
   expect(store.getRepository(name)).toBe(undefined)
   expect(store.setListing(name, ['a'], listed)).toBe(1)
+  await store.close()
+})
+
+test('a store on which one process died is opened as it is, for it may have been killed', async () => {
+  const first = await open()
+  first.setListing(name, ['a'], listed)
+  await first.close()
+  await writeFile(join(folder, 'opening'), 'once')
+
+  const store = await open()
+
+  expect(entries).toEqual([])
+  expect([...store.listTags(name)].map(([tag]) => tag)).toEqual(['a'])
+  expect(existsSync(join(folder, 'opening'))).toBe(false)
   await store.close()
 })
 
