@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JsonValue, valueAt } from '../../src/core/json.ts'
@@ -406,8 +406,13 @@ function startFluxd(world: SoakWorld, programs: BuiltPrograms, onLine: (line: st
 }
 
 /** What fluxd leaves in its folder for temporary files. */
+/** Without those of a fluxd that was killed while it made one: they go when they are a minute old. */
 function temporaryFolders(world: SoakWorld): string[] {
-  return readdirSync(join(world.home, 'tmp'))
+  const parent = join(world.home, 'tmp')
+  return readdirSync(parent).filter((name) => {
+    const inTheMaking = name.startsWith('flux-run-') && readdirSync(join(parent, name)).length === 0
+    return !inTheMaking || Date.now() - statSync(join(parent, name)).mtimeMs > 120_000
+  })
 }
 
 function release(world: SoakWorld, chances: Chances, id: string, number: number): Asked {
