@@ -172,15 +172,15 @@ export function createActor(options: ActorOptions): Actor {
   const test = async (work: Work, signal: AbortSignal): Promise<FluxError | undefined> => {
     const { release, log } = work
     if (!release.test.enable) return undefined
-    await status.enter(release, 'Testing')
+    status.enter(release, 'Testing')
     try {
       await step(work, 'test', () => helm.test(targetOf(release, release.test.timeoutMs), signal))
-      await status.enter(release, 'Tested')
+      status.enter(release, 'Tested')
       return undefined
     } catch (thrown) {
       const error = ours(thrown, 'test failed', signal)
       const testIgnored = release.test.ignoreFailures
-      await status.enter(release, 'TestFailed', { detail: firstLine(error), testIgnored })
+      status.enter(release, 'TestFailed', { detail: firstLine(error), testIgnored })
       if (!testIgnored) return error
       log.write({ info: 'test failed - ignoring failures', action: 'test' })
       return undefined
@@ -191,7 +191,8 @@ export function createActor(options: ActorOptions): Actor {
     const { release } = work
     const { rollback, maxHistory } = release
     const serverSide = (await contentOf(work, revision, signal))?.serverSide ?? false
-    await status.enter(release, 'RollingBack')
+    status.enter(release, 'RollingBack')
+    await status.written(release) // whoever finds the revision pending knows it for ours by that
     try {
       await step(work, 'rollback', () =>
         helm.rollback(
@@ -199,13 +200,13 @@ export function createActor(options: ActorOptions): Actor {
           signal,
         ),
       )
-      await status.enter(release, 'RolledBack')
+      status.enter(release, 'RolledBack')
       const [newest] = await listNow(release, signal)
       if (newest) await annotate(work, newest.number, signal)
       return []
     } catch (thrown) {
       const error = ours(thrown, 'rollback failed', signal)
-      await status.enter(release, 'RollbackFailed', { detail: firstLine(error) })
+      status.enter(release, 'RollbackFailed', { detail: firstLine(error) })
       return [error]
     }
   }
@@ -233,24 +234,24 @@ export function createActor(options: ActorOptions): Actor {
       work.log.write({ info: 'values differ', keys: changed, action: how.install ? 'install' : 'upgrade' })
     }
     const errors: FluxError[] = []
-    await status.enter(release, how.install ? 'Installing' : 'Upgrading', { revision: head.revision })
+    status.enter(release, how.install ? 'Installing' : 'Upgrading', { revision: head.revision })
     try {
       const inputs = upgradeOptions(work, chart, newest, content)
       if (how.install) {
         await step(work, 'install', () => helm.install({ ...inputs, skipCrds: release.skipCrds }, signal))
       } else await step(work, 'upgrade', () => helm.upgrade(inputs, signal))
-      await status.enter(release, 'Deployed')
+      status.enter(release, 'Deployed')
       const failed = await test(work, signal)
       if (failed) errors.push(failed)
     } catch (thrown) {
       const error = ours(thrown, how.install ? 'installation failed' : 'upgrade failed', signal)
       if (error.code === 'CLUSTER_UNREACHABLE') throw error
       errors.push(error)
-      await status.enter(release, 'DeployFailed', { detail: firstLine(error) })
+      status.enter(release, 'DeployFailed', { detail: firstLine(error) })
     }
     const [now] = await listNow(release, signal)
     if (errors.length === 0) {
-      await status.enter(release, 'Succeeded', { revision: head.revision })
+      status.enter(release, 'Succeeded', { revision: head.revision })
       if (now) await annotate(work, now.number, signal)
       return { acted: true, errors, attempt: undefined, changed }
     }
@@ -306,8 +307,7 @@ export function createActor(options: ActorOptions): Actor {
             }
             log.write({ info: 'no changes', action: 'sync' })
             const { phase } = status.of(release)
-            if (phase !== 'Succeeded')
-              await status.enter(release, 'Succeeded', { revision: work.head.revision })
+            if (phase !== 'Succeeded') status.enter(release, 'Succeeded', { revision: work.head.revision })
             return { ...unchanged, acted, attempt: undefined }
           }
           case 'wait':
@@ -316,7 +316,7 @@ export function createActor(options: ActorOptions): Actor {
           case 'hold':
             log.write({ info: `held: ${action.why}`, action: 'sync' })
             if (!hasCondition(status.of(release), 'Released', 'False')) {
-              await status.enter(release, 'Failed', { detail: action.why })
+              status.enter(release, 'Failed', { detail: action.why })
             }
             return { ...unchanged, acted }
           case 'install':

@@ -95,7 +95,7 @@ export function startOperator(config: Config, parts: OperatorParts, signal: Abor
     onRevision(namespace, release) {
       for (const at of view.releases.values()) {
         if (at.releaseName !== release || at.targetNamespace !== namespace) continue
-        void status.showRelease(at, view.revisions(namespace, release)[0]?.status ?? '')
+        status.showRelease(at, view.revisions(namespace, release)[0]?.status ?? '')
       }
     },
     clock,

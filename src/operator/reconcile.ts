@@ -250,8 +250,8 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       attempt: FailedAttempt | undefined,
     ): Promise<number> => {
       log.write({ error: 'the release cannot be brought to what is wanted', phase, ...failureFields(error) })
-      await status.enter(release, phase, { detail: textOf(error) })
-      await status.finish(release, attempt)
+      status.enter(release, phase, { detail: textOf(error) })
+      status.finish(release, attempt)
       await tell(release, error)
       return Math.min(firstRetryMs * 2 ** memory.faults++, intervalMs)
     }
@@ -310,7 +310,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
             prepared ??= charts.prepare(chart, head, signal)
             const ready = await prepared
             if (!hasCondition(status.of(release), 'ChartFetched', 'True')) {
-              await status.enter(release, 'ChartFetched')
+              status.enter(release, 'ChartFetched')
             }
             return ready
           },
@@ -319,9 +319,9 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
       )
       memory.repair = false
       const [error] = outcome.errors
-      await status.finish(release, outcome.attempt)
+      status.finish(release, outcome.attempt)
       const [newest] = view.revisions(release.targetNamespace, release.releaseName)
-      await status.showRelease(release, newest?.status ?? '')
+      status.showRelease(release, newest?.status ?? '')
       memory.faults = 0
       if (!outcome.acted) return waitFor(outcome.againAtMs, intervalMs)
       if (error) {
@@ -402,6 +402,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
         memoryOf(release).faults++
         return Math.min(firstRetryMs * 2 ** faults, options.intervalOf(release))
       } finally {
+        await status.written(release)
         const { targetNamespace, releaseName } = release
         const durationMs = clock.monotonicMs() - startedMs
         metrics.observeAction({ action: 'sync', success, durationMs, targetNamespace, releaseName })

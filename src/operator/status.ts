@@ -17,21 +17,24 @@ import { failureFields } from './tell.ts'
 import { objectKeyOf, type View } from './view.ts'
 
 /**
- * Writes what became of a release to the status of its HelmRelease, one phase at a time and only where it differs. A
- * write that fails is logged and made good by the next one.
+ * Writes what became of a release to the status of its HelmRelease, and only what differs. One write is on its way at a
+ * time, since requests may overtake each other; what is said meanwhile goes into the next one. A write that fails is
+ * logged and made good by the next one.
  */
 export interface StatusWriter {
-  /** the status as we know it, the newest write of ours included */
+  /** the status as we know it, with all that we said */
   of(release: HelmRelease): HelmReleaseStatus
   enter(
     release: HelmRelease,
     phase: Phase,
     details?: Pick<PhaseDetails, 'detail' | 'revision' | 'testIgnored'>,
-  ): Promise<void>
+  ): void
   /** The end of a pass over this generation. */
-  finish(release: HelmRelease, attempt: FailedAttempt | undefined): Promise<void>
+  finish(release: HelmRelease, attempt: FailedAttempt | undefined): void
   /** What Helm's storage says of the release. */
-  showRelease(release: HelmRelease, releaseStatus: string): Promise<void>
+  showRelease(release: HelmRelease, releaseStatus: string): void
+  /** Resolves when everything that was said has been written, or could not be. */
+  written(release: HelmRelease): Promise<void>
   forget(release: HelmRelease): void
 }
 
@@ -43,6 +46,14 @@ export interface StatusWriterOptions {
   log: Log
 }
 
+interface Entry {
+  release: HelmRelease
+  said: HelmReleaseStatus
+  /** what the server has; absent after a write that failed: the next one holds all of it */
+  sent: Readonly<Record<string, JsonValue>> | undefined
+  sending: Promise<void> | undefined
+}
+
 export function createStatusWriter({
   cluster,
   view,
@@ -50,41 +61,38 @@ export function createStatusWriter({
   clock,
   log,
 }: StatusWriterOptions): StatusWriter {
-  /** by uid: the resource that a worker holds may be older than what it wrote since */
-  const written = new Map<string, HelmReleaseStatus>()
+  /** by uid */
+  const entries = new Map<string, Entry>()
 
-  /** by uid: the last write on its way; the next one waits, for requests may overtake each other */
-  const writing = new Map<string, Promise<void>>()
-  /** by uid: a write failed, so the next one holds the whole status */
-  const lost = new Set<string>()
+  /** the resource that a worker holds may be older than what was said since */
+  const of = (release: HelmRelease) => entries.get(release.uid)?.said ?? release.status
 
-  const of = (release: HelmRelease) => written.get(release.uid) ?? release.status
-
-  const write = async (release: HelmRelease, next: HelmReleaseStatus): Promise<void> => {
-    const { uid } = release
-    const before = of(release)
-    const known = written.has(uid)
-    if (known && !lost.has(uid) && isSame(before, next)) return writing.get(uid)
-    const whole = format(release, next)
-    const patch = lost.has(uid) ? whole : difference(format(release, before), whole)
-    if (patch === undefined && known) return writing.get(uid)
-    written.set(uid, next)
+  const say = (release: HelmRelease, next: HelmReleaseStatus): void => {
+    const known = entries.get(release.uid)
+    if (known?.sent && isSame(known.said, next)) return
+    const entry = known ?? { release, said: next, sent: format(release, release.status), sending: undefined }
+    entries.set(release.uid, Object.assign(entry, { release, said: next }))
     metrics.setConditions(release, next.conditions)
-    if (patch === undefined) return
-    const sent = (writing.get(uid) ?? Promise.resolve()).then(() => send(release, patch))
-    writing.set(uid, sent)
-    await sent
-    if (writing.get(uid) === sent) writing.delete(uid)
+    entry.sending ??= send(entry).finally(() => {
+      entry.sending = undefined
+    })
   }
 
-  const send = async (release: HelmRelease, patch: Readonly<Record<string, JsonValue>>): Promise<void> => {
-    try {
-      const key = { ...objectKeyOf(release), subresource: 'status' as const }
-      view.put(await cluster.patch(key, { status: patch }))
-      lost.delete(release.uid)
-    } catch (thrown) {
-      lost.add(release.uid)
-      log.write({ warning: 'the status cannot be written', ...failureFields(thrown) })
+  const send = async (entry: Entry): Promise<void> => {
+    for (;;) {
+      const { release, said, sent } = entry
+      const whole = format(release, said)
+      const patch = sent ? difference(sent, whole) : whole
+      if (patch === undefined) return
+      try {
+        const key = { ...objectKeyOf(release), subresource: 'status' as const }
+        view.put(await cluster.patch(key, { status: patch }))
+        entry.sent = whole
+      } catch (thrown) {
+        entry.sent = undefined
+        log.write({ warning: 'the status cannot be written', ...failureFields(thrown) })
+        if (entry.said === said) return
+      }
     }
   }
 
@@ -92,7 +100,7 @@ export function createStatusWriter({
     of,
     enter(release, phase, details = {}) {
       const { releaseName, targetNamespace } = release
-      return write(
+      say(
         release,
         enterPhase(of(release), phase, { ...details, releaseName, targetNamespace, now: clock.now() }),
       )
@@ -100,16 +108,15 @@ export function createStatusWriter({
     finish(release, attempt) {
       const status = of(release)
       const observedGeneration = Math.max(status.observedGeneration, release.generation)
-      return write(release, { ...status, observedGeneration, attempt })
+      say(release, { ...status, observedGeneration, attempt })
     },
     showRelease(release, releaseStatus) {
       const status = of(release)
-      if (releaseStatus === '') return Promise.resolve()
-      return write(release, { ...status, releaseName: release.releaseName, releaseStatus })
+      if (releaseStatus !== '') say(release, { ...status, releaseName: release.releaseName, releaseStatus })
     },
+    written: async ({ uid }) => entries.get(uid)?.sending,
     forget({ uid }) {
-      written.delete(uid)
-      lost.delete(uid)
+      entries.delete(uid)
     },
   }
 }

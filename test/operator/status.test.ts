@@ -45,28 +45,47 @@ const turn = () => new Promise((resolve) => setImmediate(resolve))
 test('a later word never reaches the server before an earlier one', async () => {
   const { writer: of, status, open } = writer()
 
-  const both = [of.showRelease(release, 'pending-install'), of.showRelease(release, 'deployed')]
+  of.showRelease(release, 'pending-install')
+  of.showRelease(release, 'deployed')
   await turn()
   expect(open).toHaveLength(1)
   open[0]?.answer()
   await turn()
   open[1]?.answer()
-  await Promise.all(both)
+  await of.written(release)
 
   expect(status['releaseStatus']).toBe('deployed')
+})
+
+test('what is said while a write is on its way goes into one', async () => {
+  const { writer: of, status, open } = writer()
+
+  of.enter(release, 'Installing', { revision: 'abc' })
+  of.enter(release, 'Deployed')
+  of.enter(release, 'Succeeded', { revision: 'abc' })
+  of.finish(release, undefined)
+  of.showRelease(release, 'deployed')
+  await turn()
+  open[0]?.answer()
+  await turn()
+  open[1]?.answer()
+  await of.written(release)
+
+  expect(open).toHaveLength(2)
+  expect(status).toMatchObject({ phase: 'Succeeded', observedGeneration: 1, releaseStatus: 'deployed' })
 })
 
 test('what a failed write should have said, the next one says', async () => {
   const { writer: of, status, open } = writer()
 
-  const failed = of.enter(release, 'Installing', { revision: 'abc' })
+  of.enter(release, 'Installing', { revision: 'abc' })
   await turn()
   open[0]?.refuse()
-  await failed
-  const next = of.showRelease(release, 'deployed')
+  await of.written(release)
+  of.showRelease(release, 'deployed')
   await turn()
   open[1]?.answer()
-  await next
+  await of.written(release)
 
   expect(status).toMatchObject({
     phase: 'Installing',
@@ -77,12 +96,13 @@ test('what a failed write should have said, the next one says', async () => {
 
 test('what is known already is not written again', async () => {
   const { writer: of, open } = writer()
-  const first = of.showRelease(release, 'deployed')
+  of.showRelease(release, 'deployed')
   await turn()
   open[0]?.answer()
-  await first
+  await of.written(release)
 
-  await of.showRelease(release, 'deployed')
+  of.showRelease(release, 'deployed')
+  await of.written(release)
 
   expect(open).toHaveLength(1)
 })
