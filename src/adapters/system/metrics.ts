@@ -12,10 +12,13 @@ const syncBuckets = [0.5, 5, 10, 20, 30, 40, 50, 60, 75, 90, 120, 240]
 const jobBuckets = [0.1, 0.5, 1, 2, 5, 10, 15, 20, 30, 45, 60, 120]
 const defaultBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** in milliseconds; each sample wakes the process */
+export const eventLoopMonitoringPrecision = 100
+
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision })
 
   const histogram = <T extends string>(
     name: string,

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { MeasuredRelease, OperatorMetrics } from '../../ports/operator-metrics.ts'
+import { eventLoopMonitoringPrecision } from './metrics.ts'
 
 /** The Helm operator's metrics, under v1's names, buckets and labels. Follows `spec/helm-operator.md` §2.15. */
 
@@ -10,7 +11,7 @@ const values = { True: 1, Unknown: 0, False: -1 } as const
 export function createOperatorMetrics(): OperatorMetrics {
   const registry = new Registry()
   const registers = [registry]
-  collectDefaultMetrics({ register: registry })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision })
 
   const queueLength = new Gauge({
     name: `${prefix}_release_queue_length_count`,
