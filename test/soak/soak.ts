@@ -254,8 +254,10 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const hinderRegistry = async (mine: Chances) => {
     while (!isEnough()) {
       const headers = { 'retry-after': '1' }
+      // a complaint halves the rate for twenty minutes: more of them, and nothing would be asked for any more
+      const complains = mine.percent(2)
       const answer = mine.pick([
-        { status: 429, headers },
+        { status: complains ? 429 : 502, headers },
         { status: 500 },
         { status: 503, headers },
         'truncate' as const,
