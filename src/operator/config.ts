@@ -30,7 +30,7 @@ export const flags = [
     value: 'NAMESPACE',
     summary: 'the only namespace whose HelmReleases are looked at',
   },
-  { name: 'workers', type: 'int', default: 2, value: 'N', summary: 'releases that are worked on at once' },
+  { name: 'workers', type: 'int', default: 2, value: 'N', summary: 'releases that helm works on at once' },
   {
     name: 'charts-sync-interval',
     type: 'duration',

@@ -165,7 +165,8 @@ export function startOperator(config: Config, parts: OperatorParts, signal: Abor
     signal,
   })
   const queue = startWorkQueue({
-    workers: config.workers,
+    // a pass mostly waits for the API server; helm itself is run for so many releases at once as the flag says
+    workers: 2 * config.workers,
     async work(key) {
       await view.listed
       const againMs = await reconciler.pass(key)
