@@ -159,11 +159,12 @@ test('a release that waits for a slow registry does not keep the others waiting'
   const image = `${registry.host}/example/app`
   await using world = await startWorld([`--registry-insecure-host=${registry.host}`], `${image}:1`)
   const { upstream, agent } = world
+  registry.push('example/app', '3', '2024-01-03T00:00:00Z')
   registry.fail({ on: /manifests/, answer: 'stall' })
 
   const { statuses, pushes } = await submitBehind(upstream, agent, [
     locking('app1'),
-    imageRelease([id('app2')], `${image}:2`),
+    imageRelease([id('app2')], `${image}:3`),
     locking('app3'),
   ])
 

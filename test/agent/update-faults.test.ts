@@ -166,12 +166,13 @@ describe('an update that cannot be done leaves the repository as it is', () => {
     })
   })
 
-  test('a registry that fails is named, and asked again next time', async () => {
+  test('a registry that fails is named, for an image that was not seen before', async () => {
     const { agent, upstream, registry, image } = world
     const before = await upstream.git('for-each-ref')
-    registry.fail({ on: /1\.0\.1/, times: 100, answer: { status: 503 } })
+    registry.push('example/app', '1.0.7', '2024-01-01T12:00:00Z')
+    registry.fail({ on: /1\.0\.7/, times: 100, answer: { status: 503 } })
 
-    const { status } = await agent.update(imageRelease([id('web')], image('1.0.1')))
+    const { status } = await agent.update(imageRelease([id('web')], image('1.0.7')))
 
     expect(status).toMatchObject({ StatusString: 'failed', ErrCode: 'REGISTRY_UNAVAILABLE' })
     expect(await upstream.git('for-each-ref')).toBe(before)
