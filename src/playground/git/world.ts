@@ -47,7 +47,9 @@ export async function createGitWorld(): Promise<GitWorld> {
           },
           (error, stdout, stderr) =>
             error
-              ? reject(new Error(`git ${args.join(' ')}: ${stderr || stdout.slice(0, 2_000) || error.message}`))
+              ? reject(
+                  new Error(`git ${args.join(' ')}: ${stderr || stdout.slice(0, 2_000) || error.message}`),
+                )
               : resolve(stdout.replace(/\n$/, '')),
         )
         child.stdin?.on('error', () => {}) // it ended without reading all
