@@ -16,7 +16,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '200' },
     releases: { type: 'string', default: '200' },
     api: { type: 'string', default: usualApi() },
-    minutes: { type: 'string', default: '30' },
+    minutes: { type: 'string', default: '45' },
     'operator-kills': { type: 'string', default: '100' },
     help: { type: 'boolean', default: false },
   },
