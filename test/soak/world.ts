@@ -83,6 +83,8 @@ async function startParts(api: ApiKind, closers: (() => PromiseLike<unknown>)[])
   await writeFile(kubeconfig, kubeconfigFor({ ...plane, server }))
 
   const refs = join(home, 'refs.log')
+  // to pack refs runs the hook below for each, as if it had moved
+  await upstream.git('config', 'gc.packRefs', 'false')
   await upstream.hook(
     'reference-transaction',
     `[ "$1" = committed ] || exit 0
