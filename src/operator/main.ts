@@ -122,7 +122,7 @@ startProgram({
   version,
   flags,
   usage,
-  readConfig: readConfig,
+  readConfig,
   openLog: (config) => createLog({ format: config.logFormat, clock }),
   clock,
   graceMs: 45_000, // helm marks its revision failed when it is told to end; that and the last writes fit in here

@@ -51,7 +51,9 @@ interface Entry {
   said: HelmReleaseStatus
   /** what the server has; absent after a write that failed: the next one holds all of it */
   sent: Readonly<Record<string, JsonValue>> | undefined
-  sending: Promise<void> | undefined
+  isSending: boolean
+  /** resolves when the writes that are on their way have ended */
+  sending: Promise<void>
 }
 
 export function createStatusWriter({
@@ -70,20 +72,20 @@ export function createStatusWriter({
   const say = (release: HelmRelease, next: HelmReleaseStatus): void => {
     const known = entries.get(release.uid)
     if (known?.sent && isSame(known.said, next)) return
-    const entry = known ?? { release, said: next, sent: format(release, release.status), sending: undefined }
+    const sent = format(release, release.status)
+    const entry = known ?? { release, said: next, sent, isSending: false, sending: Promise.resolve() }
     entries.set(release.uid, Object.assign(entry, { release, said: next }))
     metrics.setConditions(release, next.conditions)
-    entry.sending ??= send(entry).finally(() => {
-      entry.sending = undefined
-    })
+    if (!entry.isSending) entry.sending = send(entry)
   }
 
   const send = async (entry: Entry): Promise<void> => {
+    entry.isSending = true
     for (;;) {
       const { release, said, sent } = entry
       const whole = format(release, said)
       const patch = sent ? difference(sent, whole) : whole
-      if (patch === undefined) return
+      if (patch === undefined) break
       try {
         const key = { ...objectKeyOf(release), subresource: 'status' as const }
         view.put(await cluster.patch(key, { status: patch }))
@@ -91,9 +93,10 @@ export function createStatusWriter({
       } catch (thrown) {
         entry.sent = undefined
         log.write({ warning: 'the status cannot be written', ...failureFields(thrown) })
-        if (entry.said === said) return
+        if (entry.said === said) break
       }
     }
+    entry.isSending = false // in the same breath as the last look: nothing is said in between
   }
 
   return {

@@ -75,6 +75,24 @@ test('what is said while a write is on its way goes into one', async () => {
   expect(status).toMatchObject({ phase: 'Succeeded', observedGeneration: 1, releaseStatus: 'deployed' })
 })
 
+test.each(Array.from({ length: 12 }, (_, turns) => turns))(
+  'what is said %i turns after an answer is written as well',
+  async (turns) => {
+    const { writer: of, status, open } = writer()
+    of.showRelease(release, 'pending-install')
+    await turn()
+    open[0]?.answer()
+    for (let i = 0; i < turns; i++) await Promise.resolve()
+
+    of.showRelease(release, 'deployed')
+    await turn()
+    open[1]?.answer()
+    await of.written(release)
+
+    expect(status['releaseStatus']).toBe('deployed')
+  },
+)
+
 test('what a failed write should have said, the next one says', async () => {
   const { writer: of, status, open } = writer()
 
