@@ -38,7 +38,7 @@ afterEach(() => {
 })
 
 describe.each(servers)('$name', ({ start, skip }) => {
-  if (skip) return test.skip(skip)
+  if (skip) return test('is there', (context) => context.skip(skip))
 
   /** A person with a key, who knows the host. */
   async function person(server: Served, type = 'ed25519') {

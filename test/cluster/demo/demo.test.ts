@@ -1,12 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ControlPlane, planeSkipReason, startControlPlane } from '../../support/control-plane.ts'
 import { expectNothingLeft, startDemo } from '../../support/demo.ts'
 import { helm } from '../../support/neighbours.ts'
 
 /** `fluxctl demo --kubeconfig`: an API server that somebody names in the place of the playground's. */
 
-if (planeSkipReason !== undefined) test.skip(planeSkipReason)
-else {
+describe.skipIf(planeSkipReason !== undefined)('an API server of its own', () => {
   let plane: ControlPlane
   beforeAll(async () => {
     plane = await startControlPlane({ controllers: true })
@@ -78,4 +77,4 @@ else {
 
     expect(await namespaces()).not.toContain('flux')
   })
-}
+})
