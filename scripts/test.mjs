@@ -1,10 +1,12 @@
-// `npm test`: every test that can run here, then what could not, why, and how to change that, then one plain line of
-// counts. Arguments go to vitest: `npm test -- test/core`.
+// `npm test`: every test that can run here, then what could not, why, and how to change that, what failed, then one plain
+// line of counts. Arguments go to vitest: `npm test -- test/core`.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const report = join('.cache', 'test-report.json')
+/** Enough to know which failure it is; vitest has told the whole. */
+const linesOfError = 12
 const vitest = join('node_modules', 'vitest', 'vitest.mjs')
 
 rmSync(report, { force: true })
@@ -47,8 +49,25 @@ if (counts.skipped.length > 0) {
     )
   }
 }
+if (counts.retried.length > 0) {
+  console.log(`Passed only at another try, ${counts.retried.length} tests:`)
+  for (const test of counts.retried) console.log(`  ${nameOf(test)}`)
+}
+if (counts.failures.length > 0) {
+  console.log(`Failed, ${counts.failures.length}:`)
+  for (const { errors, ...where } of counts.failures) {
+    console.log(`  ${nameOf(where)}`)
+    for (const line of errors.flatMap((error) => error.split('\n')).slice(0, linesOfError)) {
+      console.log(`    ${line}`)
+    }
+  }
+}
 console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped.length} skipped`)
 process.exitCode = failed === 0 ? 0 : 1
+
+function nameOf({ project, file, test }) {
+  return [file ?? 'outside of tests', project && `[${project}]`, test].filter(Boolean).join(' ')
+}
 
 /** In the order in which the keys first come. */
 function groupBy(entries, keyOf) {

@@ -11,17 +11,28 @@ interface Skipped {
   reason?: string
 }
 
+interface Failure {
+  project?: string
+  file?: string
+  test?: string
+  errors: string[]
+}
+
 /** Run `npm test`'s script with a vitest that only writes a report. */
 function run({
   passed = 0,
   failed = 0,
   skipped = [],
+  failures = [],
+  retried = [],
   status = 0,
   env = {},
 }: {
   passed?: number
   failed?: number
   skipped?: Skipped[]
+  failures?: Failure[]
+  retried?: Omit<Skipped, 'reason'>[]
   status?: number
   env?: Record<string, string>
 }) {
@@ -32,7 +43,7 @@ function run({
   writeFileSync(
     join(root, 'node_modules/vitest/vitest.mjs'),
     `import { writeFileSync } from 'node:fs'
-     writeFileSync(process.env.TEST_REPORT, ${JSON.stringify(JSON.stringify({ passed, failed, skipped }))})
+     writeFileSync(process.env.TEST_REPORT, ${JSON.stringify(JSON.stringify({ passed, failed, skipped, failures, retried }))})
      process.exitCode = ${status}`,
   )
   return spawnSync(process.execPath, [resolve('scripts/test.mjs')], { cwd: root, env, encoding: 'utf8' })
@@ -79,6 +90,36 @@ test('says how to get a real API server where there is none', () => {
   expect(run({ skipped, env: { KUBEBUILDER_ASSETS: '/assets' } }).stdout).not.toContain('KUBEBUILDER_ASSETS')
 })
 
+test('says what failed and what passed only at another try', () => {
+  const file = 'test/contract/git.test.ts'
+  const failures = [
+    { project: 'world', file, test: 'pushes', errors: [`expected 1\nto be 2${'\nand so on'.repeat(99)}`] },
+    { project: 'unit', file: 'test/core/broken.test.ts', errors: ['Cannot find module'] },
+    { errors: ['read ECONNRESET'] },
+  ]
+  const retried = [{ project: 'world', file, test: 'fetches' }]
+
+  const { stdout } = run({ passed: 1, failed: 3, failures, retried, status: 1 })
+
+  expect(stdout).toBe(
+    [
+      'Passed only at another try, 1 tests:',
+      `  ${file} [world] fetches`,
+      'Failed, 3:',
+      `  ${file} [world] pushes`,
+      '    expected 1',
+      '    to be 2',
+      ...Array(10).fill('    and so on'),
+      '  test/core/broken.test.ts [unit]',
+      '    Cannot find module',
+      '  outside of tests',
+      '    read ECONNRESET',
+      '1 passed, 3 failed, 0 skipped',
+      '',
+    ].join('\n'),
+  )
+})
+
 test.each([
   { what: 'a test that fails', failed: 1 },
   { what: 'an error outside of tests', failed: 0 },
@@ -99,6 +140,8 @@ test('counts what vitest tells: failures, files that do not load, skipped tests 
     `import { expect, test } from 'vitest'
      test('passes', () => {})
      test('fails', () => expect(1).toBe(2))
+     let tries = 0
+     test('passes late', { retry: 1 }, () => expect(++tries).toBe(2))
      test('skips', ({ skip }) => skip('it rains'))
      test.skip('says nothing', () => {})`,
   )
@@ -117,8 +160,16 @@ test('counts what vitest tells: failures, files that do not load, skipped tests 
   )
 
   expect(JSON.parse(readFileSync(report, 'utf8'))).toMatchObject({
-    passed: 1,
+    passed: 2,
     failed: 2,
     skipped: [{ test: 'skips', reason: 'it rains' }, { test: 'says nothing' }],
+    failures: [
+      { file: expect.stringMatching(/tests\.test\.ts$/), test: 'fails', errors: [/expected 1 to be 2/] },
+      { file: expect.stringMatching(/broken\.test\.ts$/), errors: [/missing\.ts/] },
+    ].map(({ errors, ...failure }) => ({
+      ...failure,
+      errors: errors.map((error) => expect.stringMatching(error)),
+    })),
+    retried: [{ test: 'passes late' }],
   })
 })
