@@ -135,6 +135,6 @@ export function kindKey(apiVersion: string, kind: string): string {
 }
 
 /** `deployment.apps`, as kubectl prints it. */
-function resourceName({ group, kind }: ResourceType): string {
+export function resourceName({ group, kind }: ResourceType): string {
   return group ? `${kind.toLowerCase()}.${group}` : kind.toLowerCase()
 }

@@ -8,6 +8,8 @@ import { type Flags, type flags, inertFlags, unbuiltFlags } from './flags.ts'
 
 export type ApiAuth = 'loopback' | 'token' | 'none'
 export type SyncState = 'git' | 'secret'
+/** Whether what left Git is deleted; `dry` only tells. */
+export type PruneMode = 'off' | 'dry' | 'on'
 export type DriftMode = 'interval' | 'instant' | 'report'
 
 /** What fluxd does, read from its flags and environment. Durations are milliseconds. */
@@ -32,7 +34,15 @@ export interface Config {
     pollIntervalMs: number
     timeoutMs: number
   }
-  sync: { intervalMs: number; timeoutMs: number; state: SyncState; drift: DriftMode }
+  sync: {
+    intervalMs: number
+    timeoutMs: number
+    state: SyncState
+    drift: DriftMode
+    prune: PruneMode
+    pruneBudget: number
+    pruneExcludes: readonly string[]
+  }
   automation: { intervalMs: number }
   registry: {
     disabled: boolean
@@ -130,6 +140,11 @@ export function readConfig(
   }
   if (v.registryMetadataDepth < 0)
     throw invalid('--registry-metadata-depth is below zero', 'Give a number of images, or 0 for all.')
+  if (v.syncGarbageCollectionBudget < 0)
+    throw invalid(
+      '--sync-garbage-collection-budget is below zero',
+      'Give a number of objects, or 0 for no limit.',
+    )
   if (v.registryRps <= 0 || v.registryBurst <= 0) {
     throw invalid(
       '--registry-rps and --registry-burst are above zero',
@@ -188,7 +203,15 @@ export function readConfig(
         pollIntervalMs: v.gitPollInterval,
         timeoutMs: v.gitTimeout,
       },
-      sync: { intervalMs: v.syncInterval, timeoutMs: v.syncTimeout, state, drift: v.drift },
+      sync: {
+        intervalMs: v.syncInterval,
+        timeoutMs: v.syncTimeout,
+        state,
+        drift: v.drift,
+        prune: v.syncGarbageCollectionDry ? 'dry' : v.syncGarbageCollection ? 'on' : 'off',
+        pruneBudget: v.syncGarbageCollectionBudget,
+        pruneExcludes: v.k8sUnsafeExcludeResource,
+      },
       automation: {
         intervalMs:
           given.has('registry-poll-interval') && !given.has('automation-interval')

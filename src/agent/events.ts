@@ -3,7 +3,7 @@ import { messageOf } from '../core/errors.ts'
 import { clusterScope, type ResourceId, resourceIdParts } from '../core/resource/id.ts'
 import type { FluxEvent } from '../core/sync/event.ts'
 import type { PlannedApply } from '../core/sync/plan.ts'
-import type { Cluster, ClusterEvent } from '../ports/cluster.ts'
+import { apiVersionOf, type Cluster, type ClusterEvent } from '../ports/cluster.ts'
 import type { Log } from '../ports/log.ts'
 import type { ClusterView } from './cluster-view.ts'
 import type { LiveObject } from './collection.ts'
@@ -73,9 +73,8 @@ export function createEvents({
 }
 
 function regardingOf({ key, uid }: LiveObject): Pick<ClusterEvent, 'regarding'> {
-  const { group, version, kind } = key.type
   const scope = key.namespace === undefined ? {} : { namespace: key.namespace }
   return {
-    regarding: { apiVersion: group ? `${group}/${version}` : version, kind, name: key.name, uid, ...scope },
+    regarding: { apiVersion: apiVersionOf(key.type), kind: key.type.kind, name: key.name, uid, ...scope },
   }
 }

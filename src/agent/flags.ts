@@ -146,7 +146,14 @@ export const flags = [
     summary: 'put right what others change: at each interval, instant, or only report it',
   },
   { name: 'sync-garbage-collection', type: 'bool', summary: 'delete what left Git' },
-  { name: 'sync-garbage-collection-dry', type: 'bool', summary: 'log what garbage collection would delete' },
+  { name: 'sync-garbage-collection-dry', type: 'bool', summary: 'only log what would be deleted' },
+  {
+    name: 'sync-garbage-collection-budget',
+    type: 'int',
+    default: 50,
+    value: 'N',
+    summary: 'delete nothing when more objects than this are to go at once; 0: no limit',
+  },
   {
     name: 'sync-state',
     type: 'string',
@@ -279,7 +286,7 @@ export const flags = [
     type: 'strings',
     default: ['*metrics.k8s.io/*', 'webhook.certmanager.k8s.io/*', 'v1/Event'],
     value: 'GLOBS',
-    summary: 'kinds never to look at',
+    summary: 'kinds that garbage collection never looks at',
   },
   {
     name: 'k8s-secret-name',
@@ -368,7 +375,6 @@ export const inertFlags: Record<string, string> = {
   'k8s-verbosity': 'there is no client library to make talk',
   'rpc-timeout': 'no upstream is connected',
   'registry-ecr-exclude-id': 'no cloud registry is asked for credentials',
-  'k8s-unsafe-exclude-resource': 'only workloads and kinds that stand in Git are looked at',
 }
 
 /** Flags that turn on what isn't built, and when they do. */
@@ -380,8 +386,6 @@ export const unbuiltFlags: { name: string; on(values: Flags): boolean }[] = [
   { name: 'git-verify-signatures', on: (v) => v.gitVerifySignatures && v.gitVerifySignaturesMode === '' },
   { name: 'git-verify-signatures-mode', on: (v) => !['', 'none'].includes(v.gitVerifySignaturesMode) },
   { name: 'manifest-generation', on: (v) => v.manifestGeneration },
-  { name: 'sync-garbage-collection', on: (v) => v.syncGarbageCollection },
-  { name: 'sync-garbage-collection-dry', on: (v) => v.syncGarbageCollectionDry },
   { name: 'registry-ecr-region', on: (v) => v.registryEcrRegion.length > 0 },
   { name: 'registry-ecr-include-id', on: (v) => v.registryEcrIncludeId.length > 0 },
   { name: 'registry-require', on: (v) => v.registryRequire.length > 0 },

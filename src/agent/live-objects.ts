@@ -31,13 +31,9 @@ export async function readLive(
     types.map(async (type) => {
       if (trusted && view.isFollowed(type)) return
       const objects = new Map<string, LiveObject>()
-      const scopes = type.namespaced && namespaces.length > 0 ? namespaces : [undefined]
-      for (const namespace of scopes) {
-        const scope = namespace === undefined ? {} : { namespace }
-        for (const item of await listAllowed(cluster, type, { metadataOnly: true, signal, ...scope })) {
-          const live = readLiveObject(item, type)
-          objects.set(objectName(live.key.namespace, live.key.name), live)
-        }
+      for (const item of await listEverywhere(cluster, type, namespaces, { metadataOnly: true, signal })) {
+        const live = readLiveObject(item, type)
+        objects.set(objectName(live.key.namespace, live.key.name), live)
       }
       listed.set(type, objects)
     }),
@@ -46,6 +42,18 @@ export async function readLive(
     const objects = listed.get(type)
     return objects ? objects.get(objectName(namespace, name)) : view.find(type, namespace, name)
   }
+}
+
+/** Objects of one type in these namespaces, or in all. */
+export async function listEverywhere(
+  cluster: Cluster,
+  type: ResourceType,
+  namespaces: readonly string[],
+  query: Omit<ListOptions, 'namespace'>,
+): Promise<JsonObject[]> {
+  if (!type.namespaced || namespaces.length === 0) return listAllowed(cluster, type, query)
+  const lists = namespaces.map((namespace) => listAllowed(cluster, type, { ...query, namespace }))
+  return (await Promise.all(lists)).flat()
 }
 
 /** A collection that we may not list has nothing that we know of. */

@@ -14,11 +14,12 @@ import type { Turn } from '../runtime/queue.ts'
 import { createApplier } from './applier.ts'
 import type { ClusterView } from './cluster-view.ts'
 import type { LiveObject } from './collection.ts'
-import type { DriftMode } from './config.ts'
+import type { DriftMode, PruneMode } from './config.ts'
 import { createDrift, type DriftOptions } from './drift.ts'
 import { readLive } from './live-objects.ts'
 import type { ManifestStore } from './manifests.ts'
 import type { SyncMarker } from './marker.ts'
+import { createPruner } from './pruner.ts'
 import type { Repository } from './repository.ts'
 import { createRevisions, definitionsIn, typesOf } from './revisions.ts'
 import { failureFields } from './tell.ts'
@@ -28,7 +29,7 @@ import { failureFields } from './tell.ts'
  *
  * A quiet pass (same revision, nothing failed, nothing drifted, every watch healthy) ends before it asks anything. A
  * full pass trusts nothing: it lists what it is about to apply and compares. Either way only what differs is written.
- * Follows `spec/flux-v1/sync.md` §5 and §6, and the rows "Cluster" of `spec/decisions.md`; pruning is left out.
+ * Follows `spec/flux-v1/sync.md` §5 and §6, and the rows "Cluster" of `spec/decisions.md`.
  */
 export interface Syncer {
   /** @param full look at everything, whatever the watches say */
@@ -66,6 +67,11 @@ export interface SyncFailure {
 
 export interface SyncerOptions extends Pick<DriftOptions, 'queue' | 'intervalMs' | 'onTold' | 'signal'> {
   drift: DriftMode
+  prune: PruneMode
+  /** most objects that one pass deletes; 0: any number */
+  pruneBudget: number
+  /** kinds that pruning doesn't look at */
+  pruneExcludes: readonly string[]
   repository: Repository
   manifests: ManifestStore
   cluster: Cluster
@@ -90,6 +96,7 @@ type Checksums = ReadonlyMap<ResourceId, string>
 const parallelApplies = 64
 /** Failures that aren't an object's own. */
 const endsPass = new Set<string>(['CLUSTER_UNREACHABLE', 'CLUSTER_DENIED'])
+
 export function createSyncer(options: SyncerOptions): Syncer {
   const { repository, cluster, view, marker, clock, metrics } = options
   const log = options.log.with({ component: 'sync-loop' })
@@ -98,6 +105,15 @@ export function createSyncer(options: SyncerOptions): Syncer {
   const { applied } = applier
   const revisions = createRevisions(options)
   const drift = createDrift({ ...options, mode: options.drift, applier, failures })
+  const pruner =
+    options.prune === 'off'
+      ? undefined
+      : createPruner({
+          ...options,
+          mode: options.prune,
+          budget: options.pruneBudget,
+          excludedKinds: options.pruneExcludes,
+        })
   /** the pass that ended last: its revision, what it wanted, and kinds that nobody knew */
   let last: { revision: Revision; checksums: Checksums; unscoped: boolean } | undefined
   /** where we left the marker */
@@ -107,6 +123,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
   const isQuiet = (head: Revision): boolean =>
     last?.revision === head &&
     failures.size === 0 &&
+    !pruner?.due() &&
     view.healthy() &&
     [...applied.values()].every((known) => {
       const live = view.find(known.type, known.item.namespace || undefined, known.item.name)
@@ -224,13 +241,18 @@ export function createSyncer(options: SyncerOptions): Syncer {
       const took = formatDuration(Math.round(clock.monotonicMs() - startedMs))
       log.write({ method: 'Sync', cmd: 'kubectl apply -f -', took, err: null, output: output.join('\n') })
     }
+    const synced = plan.stages.reduce((sum, stage) => sum + stage.length, 0)
+    metrics.setSyncManifests({ applied: synced - failures.size, failed: failures.size })
+    const { checksums } = plan
+    if (pruner) {
+      const missing = [...failures.keys()].filter((id) => !seen.get(id))
+      const wanted = { checksums, missing, unplaced: manifests.unscoped }
+      for (const failure of await pruner.prune(wanted, full, limited())) failures.set(failure.id, failure)
+    }
     for (const { id, source, error } of failures.values()) {
       log.write({ method: 'Sync', resource: id, source, ...failureFields(error) })
     }
-    const synced = plan.stages.reduce((sum, stage) => sum + stage.length, 0)
-    metrics.setSyncManifests({ applied: synced - failures.size, failed: failures.size })
 
-    const { checksums } = plan
     const commits =
       from === head ? [] : await mirror.log({ ...(from && { from }), to: head, paths: options.gitPaths })
     const updated = commits.length === 0 ? [] : changedIds(await previousChecksums(mirror, from), checksums)

@@ -19,6 +19,11 @@ export interface ResourceType {
   verbs: readonly string[]
 }
 
+/** `apps/v1`, or `v1` for the core group. */
+export function apiVersionOf({ group, version }: ResourceType): string {
+  return group === '' ? version : `${group}/${version}`
+}
+
 /** What need not be asked for by discovery: every server has it. */
 export const secretType: ResourceType = {
   group: '',

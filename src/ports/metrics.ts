@@ -9,6 +9,10 @@ export interface Metrics {
   setSyncManifests(manifests: { applied: number; failed: number }): void
   /** Objects that differ from Git and are left so: `fluxd_drifted_objects`. */
   setDriftedObjects(count: number): void
+  /** Objects of one pass that had left Git: `fluxd_pruned_objects_total`. */
+  countPruned(objects: { deleted: number; failed: number }): void
+  /** Objects that left Git and stay in the cluster, by why: `fluxd_kept_objects`. */
+  setKeptObjects(kept: ReadonlyMap<string, number>): void
   /** From the start of a job to its end: `flux_daemon_job_duration_seconds`. */
   observeJob(job: { success: boolean; durationMs: number }): void
   /** How long a job waited: `flux_daemon_queue_duration_seconds`. */

@@ -113,6 +113,15 @@ describe('a flag of the original', () => {
     expect(read(args).config.git).toMatchObject(git)
   })
 
+  test.each([
+    { args: [], prune: 'off' },
+    { args: ['--sync-garbage-collection'], prune: 'on' },
+    { args: ['--sync-garbage-collection-dry'], prune: 'dry' },
+    { args: ['--sync-garbage-collection-dry', '--sync-garbage-collection'], prune: 'dry' },
+  ])('$args: garbage collection is $prune', ({ args, prune }) => {
+    expect(read(args).config.sync).toMatchObject({ prune, pruneBudget: 50 })
+  })
+
   test('two spellings of the allowed namespaces add up', () => {
     const { config } = read(['--k8s-allow-namespace=a,b', '--k8s-namespace-whitelist=b,c'])
 
@@ -128,8 +137,6 @@ test.each([
   ['--git-verify-signatures', 'git-verify-signatures'],
   ['--git-verify-signatures-mode=all', 'git-verify-signatures-mode'],
   ['--manifest-generation', 'manifest-generation'],
-  ['--sync-garbage-collection', 'sync-garbage-collection'],
-  ['--sync-garbage-collection-dry', 'sync-garbage-collection-dry'],
   ['--registry-ecr-region=eu-west-1', 'registry-ecr-region'],
   ['--registry-ecr-include-id=1', 'registry-ecr-include-id'],
   ['--registry-require=ecr', 'registry-require'],
@@ -151,6 +158,7 @@ test.each([
   [['--api-auth=token'], /--token/],
   [['--sync-interval=0s'], /--sync-interval/],
   [['--registry-burst=0'], /--registry-burst/],
+  [['--sync-garbage-collection-budget=-1'], /--sync-garbage-collection-budget/],
   [['--git-readonly'], /namespace is not known/],
   [['--ssh-keygen-type=dsa'], /--ssh-keygen-type/],
   [['--ssh-keygen-format=PuTTY'], /--ssh-keygen-format/],

@@ -12,6 +12,8 @@ async function exposeAll(): Promise<string> {
   metrics.setQueueLength(1)
   metrics.setGitReady(true)
   metrics.setDriftedObjects(1)
+  metrics.countPruned({ deleted: 1, failed: 0 })
+  metrics.setKeptObjects(new Map([['ignored', 1]]))
   metrics.setImageRepositories(new Map([['OK', 1]]))
   metrics.setImageTags(new Map([['TAG_INVALID', 1]]))
   metrics.setImageStore('OK')

@@ -1,9 +1,16 @@
 import { FluxError, messageOf } from '../../core/errors.ts'
 import { isJsonObject, type JsonObject, parseJson, valueAt } from '../../core/json.ts'
-import type { ListOptions, ObjectList, ResourceType, WatchEvent, WatchOptions } from '../../ports/cluster.ts'
+import {
+  apiVersionOf,
+  type ListOptions,
+  type ObjectList,
+  type ResourceType,
+  type WatchEvent,
+  type WatchOptions,
+} from '../../ports/cluster.ts'
 import { type ApiClient, unreachable } from './client.ts'
 import { failureOf } from './failure.ts'
-import { apiVersionOf, collectionPath } from './paths.ts'
+import { collectionPath } from './paths.ts'
 import { TransportError } from './transport.ts'
 
 /** Listing in pages, and watching. */

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue, valueAt } from '../../core/json.ts'
-import type { Discovery, ResourceType } from '../../ports/cluster.ts'
+import { apiVersionOf, type Discovery, type ResourceType } from '../../ports/cluster.ts'
 import type { ApiClient, ApiReply } from './client.ts'
 
 /**
@@ -33,7 +33,7 @@ function indexTypes(all: ResourceType[]): Discovery {
   const byVersion = new Map<string, Map<string, ResourceType>>()
   const preferred = new Map<string, ResourceType>()
   for (const type of all) {
-    const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`
+    const apiVersion = apiVersionOf(type)
     const kinds = byVersion.get(apiVersion) ?? new Map<string, ResourceType>()
     byVersion.set(apiVersion, kinds)
     if (!kinds.has(type.kind)) kinds.set(type.kind, type)

@@ -1,14 +1,9 @@
 import { FluxError } from '../../core/errors.ts'
-import type { ObjectKey, ResourceType } from '../../ports/cluster.ts'
-
-/** `apps/v1`, or `v1` for the core group. */
-export function apiVersionOf({ group, version }: ResourceType): string {
-  return group === '' ? version : `${group}/${version}`
-}
+import { apiVersionOf, type ObjectKey, type ResourceType } from '../../ports/cluster.ts'
 
 /** The path of a collection: of one namespace, or of all when there is none. */
 export function collectionPath(type: ResourceType, namespace?: string): string {
-  const root = type.group === '' ? `/api/${type.version}` : `/apis/${type.group}/${type.version}`
+  const root = `/${type.group === '' ? 'api' : 'apis'}/${apiVersionOf(type)}`
   const scope = type.namespaced && namespace ? `/namespaces/${segment(namespace)}` : ''
   return `${root}${scope}/${type.plural}`
 }

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Metrics } from '../../ports/metrics.ts'
 
 /**
@@ -85,6 +85,21 @@ export function createMetrics(): Metrics {
         registers,
       }),
   )
+  const pruned = lazily(
+    () =>
+      new Counter({
+        name: 'fluxd_pruned_objects_total',
+        help: 'Objects that garbage collection deleted, or could not delete.',
+        labelNames: ['success'],
+        registers,
+      }),
+  )
+  const kept = new Gauge({
+    name: 'fluxd_kept_objects',
+    help: 'Objects that left Git and that garbage collection keeps, by why.',
+    labelNames: ['code'],
+    registers,
+  })
   const registryRequest = histogram(
     'flux_client_fetch_duration_seconds',
     'Duration of requests to image registries, in seconds.',
@@ -146,6 +161,11 @@ export function createMetrics(): Metrics {
     observeQueueWait: (durationMs) => queueWait().observe(durationMs / 1000),
     setQueueLength: (length) => queueLength().set(length),
     setDriftedObjects: (count) => driftedObjects().set(count),
+    countPruned({ deleted, failed }) {
+      pruned().inc({ success: 'true' }, deleted)
+      pruned().inc({ success: 'false' }, failed)
+    },
+    setKeptObjects: (objects) => setByCode(kept, objects),
     setGitReady: (ready) => gitReady().set(ready ? 1 : 0),
     observeRegistryRequest: ({ kind, success, durationMs }) =>
       registryRequest.observe({ kind, success: `${success}` }, durationMs / 1000),

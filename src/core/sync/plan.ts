@@ -1,7 +1,7 @@
 import type { JsonObject } from '../json.ts'
 import type { LoadedResource } from '../manifest/load.ts'
 import { isSet, readPolicies } from '../policy/policy.ts'
-import { type ResourceId, resourceIdParts } from '../resource/id.ts'
+import { clusterScope, type ResourceId, resourceIdParts } from '../resource/id.ts'
 import { orderIds } from '../update/result.ts'
 import { checksumAnnotation, checksumOf, gcMark, markLabel, markManifest } from './inventory.ts'
 import { type Orderable, orderForApply, stagesOf } from './order.ts'
@@ -57,7 +57,7 @@ export function planSync({ desired, live, allowedNamespaces, syncSet }: SyncInpu
   for (const id of orderIds(desired.keys())) {
     const resource = desired.get(id)
     if (!resource) continue
-    if (!isAllowed(resource, allowedNamespaces)) {
+    if (!isAllowed(id, allowedNamespaces)) {
       skipped.push({ id, reason: 'namespace-not-allowed' })
       continue
     }
@@ -92,10 +92,10 @@ function applyOf(resource: LoadedResource, syncSet: string): PlannedApply {
 const planned = new WeakMap<LoadedResource, { syncSet: string; apply: PlannedApply }>()
 
 /** Cluster-scoped objects are always ours to sync; of Namespaces, only those that are allowed. */
-function isAllowed({ id, namespace }: LoadedResource, allowed: readonly string[]): boolean {
+function isAllowed(id: ResourceId, allowed: readonly string[]): boolean {
   if (allowed.length === 0) return true
-  if (namespace !== '') return allowed.includes(namespace)
-  const { kind, name } = resourceIdParts(id)
+  const { namespace, kind, name } = resourceIdParts(id)
+  if (namespace !== clusterScope) return allowed.includes(namespace)
   return kind !== 'namespace' || allowed.includes(name)
 }
 
@@ -110,11 +110,22 @@ export interface MarkedObject extends Orderable, LiveMetadata {
   owned: boolean
 }
 
+/** Why an object that left Git stays in the cluster. */
+export type KeepReason =
+  /** `ignore` is `true` or `sync_only` on the live object */
+  | 'ignored'
+  /** other data goes with it, and the live object has no `fluxcd.io/prune: "true"` */
+  | 'precious'
+  /** Git has nothing at all: rather a mistake than a wish */
+  | 'nothing-in-git'
+  /** more would go at once than is allowed */
+  | 'over-budget'
+
 export interface PrunePlan<T extends MarkedObject> {
-  /** to delete, what others stand on last */
-  prune: T[]
-  /** gone from Git, but told to stay: `ignore` is `true` or `sync_only` on the live object */
-  kept: T[]
+  /** to delete one after the other, what others stand on last; the members of one in any order */
+  stages: T[][]
+  /** gone from Git, but left in the cluster, in order */
+  kept: { object: T; reason: KeepReason }[]
   /** in Git, but not applied in its present form */
   outdated: T[]
 }
@@ -123,27 +134,56 @@ export interface PruneInput<T extends MarkedObject> {
   marked: Iterable<T>
   /** `checksums` of the plan of the same pass */
   checksums: ReadonlyMap<ResourceId, string>
+  /** empty: all */
+  allowedNamespaces: readonly string[]
   syncSet: string
+  /** most objects to delete at once; 0: any number */
+  budget: number
 }
+
+/** Policy that lets go what others' data hangs on. */
+const nod = 'prune'
+const preciousKinds = new Set(['namespace', 'customresourcedefinition', 'persistentvolumeclaim'])
 
 /** What to delete once everything was applied. Only objects with the mark of this very set and their own ID count. */
 export function planPrune<T extends MarkedObject>({
   marked,
   checksums,
+  allowedNamespaces,
   syncSet,
+  budget,
 }: PruneInput<T>): PrunePlan<T> {
-  const plan: PrunePlan<T> = { prune: [], kept: [], outdated: [] }
+  const going: T[] = []
+  const kept: PrunePlan<T>['kept'] = []
+  const outdated: T[] = []
   const ours = [...marked].filter(
-    ({ id, labels, owned }) => !owned && labels[markLabel] === gcMark(syncSet, id),
+    ({ id, labels, owned }) =>
+      !owned && labels[markLabel] === gcMark(syncSet, id) && isAllowed(id, allowedNamespaces),
   )
   for (const object of orderForApply(ours).reverse()) {
     const checksum = checksums.get(object.id)
-    const ignore = readPolicies({ ...object.annotations }).get('ignore')
-    if (checksum === undefined)
-      plan[ignore === 'true' || ignore === 'sync_only' ? 'kept' : 'prune'].push(object)
-    else if (object.annotations[checksumAnnotation] !== checksum) plan.outdated.push(object)
+    if (checksum === undefined) {
+      const reason = reasonToKeep(object)
+      if (reason) kept.push({ object, reason })
+      else going.push(object)
+    } else if (object.annotations[checksumAnnotation] !== checksum) outdated.push(object)
   }
-  return plan
+  const brake =
+    checksums.size === 0 ? 'nothing-in-git' : budget > 0 && going.length > budget ? 'over-budget' : undefined
+  if (!brake) return { stages: stagesOf(going).reverse(), kept, outdated }
+  return {
+    stages: [],
+    kept: [...kept, ...going.map((object) => ({ object, reason: brake }) as const)],
+    outdated,
+  }
+}
+
+function reasonToKeep({ kind, annotations }: MarkedObject): KeepReason | undefined {
+  const policies = readPolicies({ ...annotations })
+  const ignore = policies.get('ignore')
+  if (ignore === 'true' || ignore === 'sync_only') return 'ignored'
+  if (preciousKinds.has(kind.toLowerCase()) && policies.get(nod) !== 'true') return 'precious'
+  return undefined
 }
 
 /** Resources that are new, or whose content isn't what it was, in order. */

@@ -39,23 +39,20 @@ test('12b: a duplicate definition blocks the sync', patient, async ({ plane }) =
   expect(await world.tag()).toBe(before)
 })
 
-test(
-  '13, without garbage collection, which is refused so far: a sync on demand moves the tag',
-  patient,
-  async ({ plane }) => {
-    await serveHelmReleases(plane)
-    await using world = await scenario(plane)
-    await world.synced()
-    expect(await world.ask('sync')).toMatchObject({ exit: 0 })
-    expect(await world.tag()).toBe(await world.head())
+test('13: garbage collection, by syncs on demand', patient, async ({ plane }) => {
+  await serveHelmReleases(plane)
+  await using world = await scenario(plane, ['--sync-garbage-collection'])
+  await world.synced()
+  expect(await world.ask('sync')).toMatchObject({ exit: 0 })
+  expect(await world.tag()).toBe(await world.head())
+  expect(await world.deployment()).toBeDefined()
 
-    await world.commit({ [podinfoFile]: null })
-    expect(await world.ask('sync')).toMatchObject({ exit: 0 })
+  await world.commit({ [podinfoFile]: null })
+  expect(await world.ask('sync')).toMatchObject({ exit: 0 })
 
-    expect(await world.tag()).toBe(await world.head())
-    expect(await world.deployment()).toBeDefined()
-  },
-)
+  expect(await world.tag()).toBe(await world.head())
+  expect(await world.deployment()).toBeUndefined()
+})
 
 test('14: image releases, by hand and by automation', patient, async ({ plane }) => {
   await serveHelmReleases(plane)

@@ -144,6 +144,7 @@ test('a quiet pass asks nothing, a full pass writes nothing, and both repair', a
       `--git-url=${upstream.fileUrl}`,
       '--git-branch=main',
       '--sync-interval=4s',
+      '--sync-garbage-collection',
       '--registry-disable-scanning',
     ],
   })
@@ -175,8 +176,15 @@ test('a quiet pass asks nothing, a full pass writes nothing, and both repair', a
 
   // between two full passes
   const passes = () => agent.log.filter((line) => pass.test(line)).length
+  const ended = async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${agent.port}/metrics`)).text()
+    const counts = metrics.matchAll(/^flux_daemon_sync_duration_seconds_count\{.*\} (\d+)$/gm)
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
+  }
   const quiet = await eventually(async () => {
-    const [requests, passed] = [(await account.requests()).length, passes()]
+    const passed = passes()
+    if ((await ended()) < passed) return false
+    const requests = (await account.requests()).length
     for (let count = 0; count < 3; count++) await notify()
     return passes() === passed && { requests: (await account.requests()).length - requests }
   }, 'three quiet passes')

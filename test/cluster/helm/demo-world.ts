@@ -44,6 +44,8 @@ export interface DemoWorld extends AsyncDisposable {
   untilPasses(count: number): Promise<void>
   /** Start both; the operator must find its CRD. */
   start(): Promise<void>
+  /** Start fluxd anew, with more arguments. */
+  restartAgent(...args: string[]): Promise<void>
 }
 
 const root = 'examples/gitops-helm'
@@ -100,6 +102,22 @@ export async function demoWorld({
 
   let agent: FluxdProcess | undefined
   let operator: FluxdProcess | undefined
+  const startAgent = (more: readonly string[] = []) =>
+    fluxd({
+      kubeconfig: plane.kubeconfig,
+      args: [
+        `--git-url=${server.url}`,
+        `--git-branch=${branch}`,
+        `--git-path=${paths}`,
+        '--git-user=Flux',
+        '--git-email=flux@example.com',
+        '--git-poll-interval=1s',
+        '--sync-interval=5s',
+        '--automation-interval=1h',
+        '--registry-insecure-host=127.0.0.1',
+        ...more,
+      ],
+    })
   const running = (program: FluxdProcess | undefined) => {
     if (!program) throw new Error('it was not started')
     return program
@@ -151,20 +169,11 @@ export async function demoWorld({
         ],
         kubeconfig: plane.kubeconfig,
       })
-      agent = await fluxd({
-        kubeconfig: plane.kubeconfig,
-        args: [
-          `--git-url=${server.url}`,
-          `--git-branch=${branch}`,
-          `--git-path=${paths}`,
-          '--git-user=Flux',
-          '--git-email=flux@example.com',
-          '--git-poll-interval=1s',
-          '--sync-interval=5s',
-          '--automation-interval=1h',
-          '--registry-insecure-host=127.0.0.1',
-        ],
-      })
+      agent = await startAgent()
+    },
+    async restartAgent(...args) {
+      await running(agent).end()
+      agent = await startAgent(args)
     },
     async push(tag, createdAt) {
       registry.push('example/podinfo', tag, createdAt)

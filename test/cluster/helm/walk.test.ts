@@ -242,6 +242,23 @@ describe.each(helmVersions)('with helm %s', (version) => {
         expect(await world.get('/api/v1/namespaces/hotfix')).toBeDefined()
       })
 
+      test('W16 removal with garbage collection: the file, its HelmRelease and its release go', async () => {
+        const file = 'releases/hotfix/podinfo.yaml'
+        const text = await world.upstream.git('show', `${await world.head()}~1:${file}`)
+        await world.commit({ [file]: `${text}\n` }, 'The hotfix again')
+        await world.untilRevision('hotfix', 'podinfo-hotfix', 1)
+        await world.restartAgent('--sync-garbage-collection')
+        const others = await counts()
+
+        await world.commit({ [file]: null }, 'No hotfix')
+
+        await expect.poll(() => world.history('hotfix', 'podinfo-hotfix'), { timeout: 20_000 }).toEqual([])
+        await expect.poll(() => deployment('hotfix', 'podinfo-hotfix'), { timeout: 20_000 }).toBeUndefined()
+        expect(await world.release('hotfix', 'podinfo-hotfix')).toEqual({})
+        expect(await world.get('/api/v1/namespaces/hotfix')).toBeDefined()
+        expect(await counts()).toEqual(others)
+      })
+
       test('W26 fork not edited, W27 bad commit: what is wrong with one harms no other', async () => {
         const text = await world.file('releases/dev/podinfo.yaml')
         const elsewhere = text

@@ -9,8 +9,12 @@ import { changedIds, type MarkedObject, planPrune, planSync } from '../../../src
 /** A cluster as small as it can be: applying a plan stores the object, pruning takes it away. */
 
 const syncSet = 'set'
-const ns1 = 'apiVersion: v1\nkind: Namespace\nmetadata: { name: foobar }\n'
-const ns3 = 'apiVersion: v1\nkind: Namespace\nmetadata: { name: other }\n'
+const named = (kind: string, name: string, annotations: Record<string, string> = {}) =>
+  JSON.stringify({ apiVersion: 'v1', kind, metadata: { name, annotations } })
+/** may go with all that is in it */
+const free = { 'fluxcd.io/prune': 'true' }
+const ns1 = named('Namespace', 'foobar', free)
+const ns3 = named('Namespace', 'other', free)
 const deployment = (
   namespace: string,
   name: string,
@@ -52,7 +56,7 @@ function startCluster() {
     /** One sync of these manifests. @returns what was pruned, left and skipped */
     sync(
       manifests: readonly string[],
-      { prune = true, fails = [] as ResourceId[], namespaces = [] as string[] } = {},
+      { prune = true, fails = [] as ResourceId[], namespaces = [] as string[], budget = 0 } = {},
     ) {
       const plan = planSync({
         desired: load(manifests),
@@ -61,13 +65,24 @@ function startCluster() {
         syncSet,
       })
       for (const { id, object } of plan.stages.flat()) if (!fails.includes(id)) this.put(id, object)
-      const { prune: gone, outdated } = planPrune({
+      const {
+        stages: gone,
+        kept,
+        outdated,
+      } = planPrune({
         marked: objects.values(),
         checksums: plan.checksums,
+        allowedNamespaces: namespaces,
         syncSet,
+        budget,
       })
-      if (prune) for (const { id } of gone) objects.delete(id)
-      return { ...plan, pruned: gone.map(({ id }) => id), outdated: outdated.map(({ id }) => id) }
+      if (prune) for (const { id } of gone.flat()) objects.delete(id)
+      return {
+        ...plan,
+        pruned: gone.map((stage) => stage.map(({ id }) => id)),
+        kept: kept.map(({ object, reason }) => `${object.id} ${reason}`),
+        outdated: outdated.map(({ id }) => id),
+      }
     },
   }
 }
@@ -96,7 +111,7 @@ describe('garbage collection', () => {
     const cluster = startCluster()
     cluster.sync([ns1, dep1, dep2])
 
-    for (const manifests of [[ns1, dep2, ns3, dep3], [ns1, dep1, dep2], []]) {
+    for (const manifests of [[ns1, dep2, ns3, dep3], [ns1, dep1, dep2], [ns1]]) {
       cluster.sync(manifests)
 
       expect(cluster.ids()).toEqual([...load(manifests).keys()].sort())
@@ -105,9 +120,9 @@ describe('garbage collection', () => {
 
   test('takes down first what stands on others', () => {
     const cluster = startCluster()
-    cluster.sync([ns1, dep1, dep2])
+    cluster.sync([ns1, dep1, dep2, ns3])
 
-    expect(cluster.sync([]).pruned).toEqual([dep2Id, dep1Id, '<cluster>:namespace/foobar'])
+    expect(cluster.sync([ns3]).pruned).toEqual([[dep1Id, dep2Id], ['<cluster>:namespace/foobar']])
   })
 
   test('leaves alone what is cluster-scoped and in Git', () => {
@@ -160,9 +175,15 @@ describe('garbage collection', () => {
     const cluster = startCluster()
     cluster.sync([ns1, dep1])
 
-    const { prune } = planPrune({ marked: cluster.objects.values(), checksums: new Map(), syncSet: 'other' })
+    const plan = planPrune({
+      marked: cluster.objects.values(),
+      checksums: new Map([[dep2Id, 'sum']]),
+      allowedNamespaces: [],
+      syncSet: 'other',
+      budget: 0,
+    })
 
-    expect(prune).toEqual([])
+    expect(plan).toEqual({ stages: [], kept: [], outdated: [] })
   })
 
   test('prunes nothing that Git still holds', () => {
@@ -174,10 +195,56 @@ describe('garbage collection', () => {
         const { pruned } = cluster.sync(after)
 
         const held = load(after)
-        expect(pruned.filter((id) => held.has(id))).toEqual([])
-        expect(cluster.ids()).toEqual([...held.keys()].sort())
+        expect(pruned.flat().filter((id) => held.has(id))).toEqual([])
+        if (after.length > 0) expect(cluster.ids()).toEqual([...held.keys()].sort())
       }),
     )
+  })
+
+  test('keeps everything when Git has nothing', () => {
+    const cluster = startCluster()
+    cluster.sync([ns1, dep1])
+
+    const { pruned, kept } = cluster.sync([])
+
+    expect(pruned).toEqual([])
+    expect(kept).toEqual([`${dep1Id} nothing-in-git`, '<cluster>:namespace/foobar nothing-in-git'])
+  })
+
+  test.each([
+    { budget: 0, pruned: 2 },
+    { budget: 1, pruned: 0 },
+    { budget: 2, pruned: 2 },
+  ])('with a budget of $budget, $pruned of two go', ({ budget, pruned }) => {
+    const cluster = startCluster()
+    cluster.sync([ns1, dep1, dep2])
+
+    const done = cluster.sync([ns1], { budget })
+
+    expect(done.pruned.flat()).toHaveLength(pruned)
+    expect(done.kept).toHaveLength(2 - pruned)
+    expect(done.kept.every((kept) => kept.endsWith(' over-budget'))).toBe(true)
+  })
+
+  test.each([
+    { kind: 'Namespace', id: '<cluster>:namespace/precious' },
+    { kind: 'CustomResourceDefinition', id: 'system:customresourcedefinition/precious' },
+    { kind: 'PersistentVolumeClaim', id: 'system:persistentvolumeclaim/precious' },
+  ])('keeps a $kind until its annotation lets it go', ({ kind, id }) => {
+    const cluster = startCluster()
+    cluster.sync([ns1, named(kind, 'precious')])
+    expect(cluster.sync([ns1])).toMatchObject({ pruned: [], kept: [`${id} precious`] })
+
+    cluster.sync([ns1, named(kind, 'precious', free)])
+
+    expect(cluster.sync([ns1])).toMatchObject({ pruned: [[id]], kept: [] })
+  })
+
+  test('leaves alone what is in a namespace that is not ours to touch, and that Namespace', () => {
+    const cluster = startCluster()
+    cluster.sync([ns1, dep1, ns3, dep3])
+
+    expect(cluster.sync([ns3], { namespaces: ['other'] }).pruned).toEqual([['other:deployment/dep3']])
   })
 })
 
@@ -224,7 +291,7 @@ describe('ignore', () => {
     const annotations = { ...(metadata['annotations'] as JsonObject), 'fluxcd.io/ignore': 'true' }
     cluster.put(dep2Id, { ...object, metadata: { ...metadata, annotations } })
 
-    expect(cluster.sync([ns1]).pruned).toEqual([])
+    expect(cluster.sync([ns1])).toMatchObject({ pruned: [], kept: [`${dep2Id} ignored`] })
   })
 
   test.each([
