@@ -1,4 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
+import { rest } from '../runtime/rest.ts'
 
 /**
  * Which release is looked at next: each at most once at a time, what changed before what is merely due, the first to
@@ -28,21 +29,20 @@ export interface WorkQueueOptions {
   signal: AbortSignal
 }
 
+/** Plans come due together, so that a pass over many releases wakes the process a few times and not once for each. */
+const tickMs = 500
+const longestRestMs = 3_600_000
+
 export function startWorkQueue({ workers, work, onLength, clock, signal }: WorkQueueOptions): WorkQueue {
   const waiting: Record<Urgency, Set<string>> = { changed: new Set(), due: new Set() }
   const working = new Map<string, Urgency | undefined>()
-  const plans = new Map<string, AbortController>()
+  /** when a key is due, in ticks of the clock */
+  const plans = new Map<string, number>()
+  let nextTickMs = Number.POSITIVE_INFINITY
+  let ring = () => {}
   let idle: (() => void)[] = []
 
   const length = () => waiting.changed.size + waiting.due.size
-  const wake = () => {
-    onLength(length())
-    for (const resume of idle.splice(0)) resume()
-  }
-  const drop = (key: string) => {
-    plans.get(key)?.abort()
-    plans.delete(key)
-  }
   const put = (key: string, urgency: Urgency) => {
     if (urgency === 'changed') {
       waiting.due.delete(key)
@@ -56,7 +56,8 @@ export function startWorkQueue({ workers, work, onLength, clock, signal }: WorkQ
       return
     }
     put(key, urgency)
-    wake()
+    onLength(length())
+    idle.shift()?.()
   }
 
   const run = async (): Promise<void> => {
@@ -76,8 +77,20 @@ export function startWorkQueue({ workers, work, onLength, clock, signal }: WorkQ
       if (again !== undefined) ask(key, again)
     }
   }
+  const askForPlanned = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const nowMs = clock.monotonicMs()
+      nextTickMs = Number.POSITIVE_INFINITY
+      for (const [key, atMs] of plans) {
+        if (atMs > nowMs) nextTickMs = Math.min(nextTickMs, atMs)
+        else if (plans.delete(key)) ask(key, 'due')
+      }
+      await rest(clock, Math.min(nextTickMs - nowMs, longestRestMs), signal, (waken) => {
+        ring = waken
+      })
+    }
+  }
   signal.addEventListener('abort', () => {
-    for (const key of [...plans.keys()]) drop(key)
     const resumed = idle
     idle = []
     for (const resume of resumed) resume()
@@ -86,20 +99,12 @@ export function startWorkQueue({ workers, work, onLength, clock, signal }: WorkQ
   return {
     ask,
     askIn(key, delayMs) {
-      drop(key)
-      if (signal.aborted) return
-      const plan = new AbortController()
-      plans.set(key, plan)
-      clock.sleep(delayMs, plan.signal).then(
-        () => {
-          if (plans.get(key) === plan) plans.delete(key)
-          ask(key, 'due')
-        },
-        () => {},
-      )
+      const atMs = Math.ceil((clock.monotonicMs() + delayMs) / tickMs) * tickMs
+      plans.set(key, atMs)
+      if (atMs < nextTickMs) ring()
     },
-    drop,
+    drop: (key) => plans.delete(key),
     length,
-    ended: Promise.all(Array.from({ length: workers }, run)).then(() => {}),
+    ended: Promise.all([askForPlanned(), ...Array.from({ length: workers }, run)]).then(() => {}),
   }
 }
