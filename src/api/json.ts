@@ -88,7 +88,7 @@ export function readTime(value: unknown, at: string): string | undefined {
 
 /** A `Date` as Go prints a UTC time: `2020-03-20T13:53:05.47Z`; the zero time where there is none. */
 export function timeToWire(date: Date | undefined): string {
-  return (date && parseTimestamp(date.toISOString())?.text) ?? '0001-01-01T00:00:00Z'
+  return date?.toISOString().replace(/\.?0+Z$/, 'Z') ?? '0001-01-01T00:00:00Z'
 }
 
 function wrongType(value: unknown, at: string, expected: string): FluxError {

@@ -29,22 +29,24 @@ export function createLog({ format, clock, write = (line) => process.stderr.writ
 
 /** Keys in the order given. */
 function formatLogfmtLine(fields: LogFields): string {
-  return entriesOf(fields)
-    .map(([key, value]) => `${key}=${typeof value === 'string' ? logfmtText(value) : String(value)}`)
-    .join(' ')
+  let line = ''
+  for (const [key, value] of Object.entries(fields)) {
+    if (value === undefined) continue
+    const plain = plainValue(value)
+    line += `${line && ' '}${key}=${typeof plain === 'string' ? logfmtText(plain) : String(plain)}`
+  }
+  return line
 }
 
 function formatJsonLine(fields: LogFields): string {
-  const printed = entriesOf(fields)
+  const printed = Object.entries(fields)
+    .filter((entry): entry is [string, Exclude<LogValue, undefined>] => entry[1] !== undefined)
     .sort(([a], [b]) => compareCodePoints(a, b))
-    .map(([key, value]) => `"${key}":${typeof value === 'string' ? quote(value) : String(value)}`)
+    .map(([key, value]) => {
+      const plain = plainValue(value)
+      return `"${key}":${typeof plain === 'string' ? quote(plain) : String(plain)}`
+    })
   return `{${printed.join(',')}}`
-}
-
-function entriesOf(fields: LogFields): [string, string | number | boolean | null][] {
-  return Object.entries(fields).flatMap(([key, value]) =>
-    value === undefined ? [] : [[key, plainValue(value)]],
-  )
 }
 
 function plainValue(value: Exclude<LogValue, undefined>): string | number | boolean | null {

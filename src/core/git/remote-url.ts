@@ -85,6 +85,7 @@ export function isSshUrl(text: string): boolean {
 
 /** Drop the user and password of every URL with a scheme in a text; the user of an `ssh://` URL stays. */
 export function withoutUserInfo(text: string): string {
+  if (!text.includes('://')) return text
   return text.replace(
     /\b([a-z][a-z0-9+.-]{0,30}):\/\/([^\s/?#'"<>]{0,4096})@/gi,
     (_, scheme: string, userInfo: string) => {
