@@ -145,7 +145,8 @@ export function followCollection<T extends { live: LiveObject }>(
         const code = thrown instanceof FluxError ? thrown.code : undefined
         if (clock.monotonicMs() - openedMs >= shortWatchMs) failures = 0
         openedMs = Number.POSITIVE_INFINITY
-        const forbidden = code === 'CLUSTER_FORBIDDEN' || code === 'APPLY_KIND_UNKNOWN'
+        const forbidden =
+          code === 'CLUSTER_FORBIDDEN' || code === 'APPLY_KIND_UNKNOWN' || code === 'CLUSTER_OBJECT_MISSING'
         if (forbidden) listed()
         // an API server that has just started forbids everything for a moment
         const refused = forbidden && failures >= refusalsBelieved

@@ -56,12 +56,16 @@ export async function listEverywhere(
   return (await Promise.all(lists)).flat()
 }
 
-/** A collection that we may not list has nothing that we know of. */
+/** A collection that we may not list has nothing that we know of; nor has one whose definition is gone. */
 async function listAllowed(cluster: Cluster, type: ResourceType, query: ListOptions): Promise<JsonObject[]> {
   try {
     return (await cluster.list(type, query)).items
   } catch (thrown) {
     if (thrown instanceof FluxError && thrown.code === 'CLUSTER_FORBIDDEN') return []
+    if (thrown instanceof FluxError && thrown.code === 'CLUSTER_OBJECT_MISSING') {
+      cluster.forgetDiscovery()
+      return []
+    }
     throw thrown
   }
 }

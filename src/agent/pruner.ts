@@ -1,6 +1,7 @@
 import { FluxError } from '../core/errors.ts'
+import { valueAt } from '../core/json.ts'
 import { globMatches } from '../core/policy/glob.ts'
-import type { ResourceId } from '../core/resource/id.ts'
+import { type ResourceId, resourceIdParts } from '../core/resource/id.ts'
 import { markLabel } from '../core/sync/inventory.ts'
 import { type KeepReason, type MarkedObject, planPrune } from '../core/sync/plan.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -39,8 +40,8 @@ interface Wanted {
   checksums: ReadonlyMap<ResourceId, string>
   /** what Git wants and the cluster has not got: perhaps what takes the place of something that is gone */
   missing: readonly ResourceId[]
-  /** kinds that Git names and whose resources nobody could place; nothing of them is deleted */
-  unplaced: readonly { apiVersion: string; kind: string }[]
+  /** of kinds that the API server doesn't serve yet, by `kind/name`: neither the kind is deleted, nor what has the name */
+  unplaced: readonly { name: string; kind: string }[]
 }
 
 export interface PrunerOptions {
@@ -76,12 +77,17 @@ const brakes: readonly KeepReason[] = ['nothing-in-git', 'over-budget']
 const keepTexts: Record<KeepReason, string> = {
   ignored: 'cluster resource not in resources to be synced; kept, for its annotation says ignore',
   precious: 'cluster resource not in resources to be synced; kept, for more than itself would go',
+  'in-use': 'cluster resource not in resources to be synced; kept, for Git has more in this namespace',
+  awaits: 'cluster resource not in resources to be synced; kept until what Git wants is there',
   'nothing-in-git': 'nothing is deleted: there is no resource in Git at all',
   'over-budget': 'nothing is deleted: more is gone from Git than may be deleted at once',
 }
 
 const keepHints: Partial<Record<KeepReason, string>> = {
   precious: 'annotate the object with fluxcd.io/prune: "true", or delete it by hand',
+  'in-use': 'remove the other manifests of the namespace as well',
+  awaits: 'see to what could not be applied; where the old object is in its way, delete that by hand',
+  ignored: 'take the annotation off the live object, and it is deleted',
   'nothing-in-git': 'look at --git-branch and --git-path; delete the last objects by hand',
   'over-budget': 'if it is meant, raise --sync-garbage-collection-budget',
 }
@@ -115,10 +121,11 @@ export function createPruner(options: PrunerOptions): Pruner {
       types.map(async (type) => {
         try {
           for (const object of await listEverywhere(cluster, type, namespaces, query)) {
+            if (valueAt(object, 'metadata', 'deletionTimestamp') !== undefined) continue // on its way
             const live = readLiveObject(object, type)
             const { id, labels, annotations, owned } = live
             // kinds that several groups serve show the same object more than once
-            found.set(live.uid, {
+            found.set(`${live.uid} ${id}`, {
               id,
               kind: type.kind,
               name: live.key.name,
@@ -184,18 +191,18 @@ export function createPruner(options: PrunerOptions): Pruner {
       before = checksums
       if (!full && !due && !left) return []
       due = true // until this look has come to its end
-      if (missing.length > 0) {
-        const info = 'nothing is deleted until what Git wants is there'
-        log.write({ info, resources: missing.slice(0, namedAtMost) })
-        return []
-      }
       const kinds = new Set(unplaced.map(({ kind }) => kind))
       const { types } = await cluster.discover(signal)
       const { marked, complete } = await listMarked(
         types.filter((type) => isListed(type, kinds)),
         signal,
       )
-      const plan = planPrune({ marked, checksums, allowedNamespaces: namespaces, syncSet, budget })
+      const awaited = [
+        ...missing.map((id) => ({ namespace: resourceIdParts(id).namespace })),
+        ...unplaced.map(({ name }) => ({ name: name.slice(name.indexOf('/') + 1) })),
+      ]
+      const plan = planPrune({ marked, checksums, allowedNamespaces: namespaces, syncSet, awaited, budget })
+      const isAwaiting = plan.kept.some(({ reason }) => reason === 'awaits')
       for (const { id } of plan.outdated)
         log.write({ warning: 'resource to be synced has not been updated; skipping', resource: id })
       tellKept(plan.kept)
@@ -204,7 +211,7 @@ export function createPruner(options: PrunerOptions): Pruner {
         const info = 'cluster resource not in resources to be synced; deleting'
         log.write({ info, 'dry-run': mode === 'dry', resource: id })
       }
-      due = !complete
+      due = !complete || isAwaiting
       if (mode === 'dry' || going.length === 0) return []
 
       due = true
@@ -216,11 +223,12 @@ export function createPruner(options: PrunerOptions): Pruner {
         const done = await deleteStage(stage, signal)
         output.push(...done.output)
         failures.push(...done.failures)
+        if (stage.some(({ kind }) => kind === 'CustomResourceDefinition')) cluster.forgetDiscovery()
       }
       const took = formatDuration(Math.round(clock.monotonicMs() - startedMs))
       log.write({ cmd: 'kubectl delete -f -', took, err: null, output: output.join('\n') })
       metrics.countPruned({ deleted: output.length, failed: failures.length })
-      due = !complete || failures.length > 0
+      due = !complete || isAwaiting || failures.length > 0
       return failures
     },
   }

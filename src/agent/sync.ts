@@ -221,6 +221,13 @@ export function createSyncer(options: SyncerOptions): Syncer {
       drift.forget(id)
       failures.delete(id)
     }
+    for (const { id, reason } of plan.skipped) {
+      // no longer ours to keep, nor to fail with
+      if (reason !== 'ignored-in-git') continue
+      applied.delete(id)
+      drift.forget(id)
+      failures.delete(id)
+    }
     if (!last) await learnReplicas(mirror, from)
     const liveOfItem = ({ id }: PlannedApply) => {
       const resource = manifests.resources.get(id)
@@ -245,8 +252,10 @@ export function createSyncer(options: SyncerOptions): Syncer {
     metrics.setSyncManifests({ applied: synced - failures.size, failed: failures.size })
     const { checksums } = plan
     if (pruner) {
-      const missing = [...failures.keys()].filter((id) => !seen.get(id))
-      const wanted = { checksums, missing, unplaced: manifests.unscoped }
+      const missing = [...failures.values()].filter(
+        ({ id, error }) => !seen.get(id) && error.code !== 'CLUSTER_FORBIDDEN',
+      )
+      const wanted = { checksums, missing: missing.map(({ id }) => id), unplaced: manifests.unscoped }
       for (const failure of await pruner.prune(wanted, full, limited())) failures.set(failure.id, failure)
     }
     for (const { id, source, error } of failures.values()) {

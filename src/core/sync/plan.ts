@@ -1,7 +1,7 @@
 import type { JsonObject } from '../json.ts'
 import type { LoadedResource } from '../manifest/load.ts'
 import { isSet, readPolicies } from '../policy/policy.ts'
-import { clusterScope, type ResourceId, resourceIdParts } from '../resource/id.ts'
+import { clusterScope, type ResourceId, type ResourceIdParts, resourceIdParts } from '../resource/id.ts'
 import { orderIds } from '../update/result.ts'
 import { checksumAnnotation, checksumOf, gcMark, markLabel, markManifest } from './inventory.ts'
 import { type Orderable, orderForApply, stagesOf } from './order.ts'
@@ -116,6 +116,10 @@ export type KeepReason =
   | 'ignored'
   /** other data goes with it, and the live object has no `fluxcd.io/prune: "true"` */
   | 'precious'
+  /** a Namespace in which Git still has something */
+  | 'in-use'
+  /** what Git wants in its place, perhaps, is not there yet */
+  | 'awaits'
   /** Git has nothing at all: rather a mistake than a wish */
   | 'nothing-in-git'
   /** more would go at once than is allowed */
@@ -137,9 +141,14 @@ export interface PruneInput<T extends MarkedObject> {
   /** empty: all */
   allowedNamespaces: readonly string[]
   syncSet: string
+  /** what Git wants and the cluster has not got: nothing that it may replace is deleted */
+  awaited: readonly Awaited[]
   /** most objects to delete at once; 0: any number */
   budget: number
 }
+
+/** Something that is to come: any object of this namespace, or of this name, may be what it replaces. */
+export type Awaited = { namespace: string } | { name: string }
 
 /** Policy that lets go what others' data hangs on. */
 const nod = 'prune'
@@ -151,8 +160,15 @@ export function planPrune<T extends MarkedObject>({
   checksums,
   allowedNamespaces,
   syncSet,
+  awaited,
   budget,
 }: PruneInput<T>): PrunePlan<T> {
+  const isAwaiting = ({ namespace, name }: ResourceIdParts) =>
+    awaited.some((other) => ('name' in other ? other.name === name : other.namespace === namespace))
+  const isInUse = ({ namespace, kind, name }: ResourceIdParts) =>
+    namespace === clusterScope &&
+    kind === 'namespace' &&
+    [...checksums.keys()].some((id) => id.startsWith(`${name}:`))
   const going: T[] = []
   const kept: PrunePlan<T>['kept'] = []
   const outdated: T[] = []
@@ -163,7 +179,9 @@ export function planPrune<T extends MarkedObject>({
   for (const object of orderForApply(ours).reverse()) {
     const checksum = checksums.get(object.id)
     if (checksum === undefined) {
-      const reason = reasonToKeep(object)
+      const parts = resourceIdParts(object.id)
+      const reason =
+        reasonToKeep(object) ?? (isInUse(parts) ? 'in-use' : isAwaiting(parts) ? 'awaits' : undefined)
       if (reason) kept.push({ object, reason })
       else going.push(object)
     } else if (object.annotations[checksumAnnotation] !== checksum) outdated.push(object)

@@ -180,9 +180,7 @@ test('nothing goes before what takes its place is there', patient, async ({ plan
   await world.sync({ 'web.yaml': null, 'web-2.yaml': broken })
 
   expect(await world.object('deployments', 'web')).toBeDefined()
-  expect(world.agent.log.join('\n')).toMatch(
-    /nothing is deleted until what Git wants is there" resources=\S*web-2/,
-  )
+  expect(world.agent.log.join('\n')).toMatch(/kept until what Git wants is there" resource=\S+\/web hint=/)
 
   await world.sync({ 'web-2.yaml': deployment('web-2', { namespace }) })
 
@@ -208,7 +206,7 @@ test(
   },
 )
 
-test('more than the budget is held, until it is raised', patient, async ({ plane, namespace }) => {
+test('more than the budget is held', patient, async ({ plane, namespace }) => {
   const files = Object.fromEntries(
     ['a', 'b', 'c'].map((name) => [`${name}.yaml`, configMap(name, namespace)]),
   )
@@ -280,5 +278,77 @@ test(
     await world.sync({ 'a.yaml': configMap('a', namespace, 'new') })
     await world.agent.until(refused, from)
     expect(valueAt((await world.object('configmaps', 'a')) ?? {}, 'data', 'from')).toBe('new')
+  },
+)
+
+test(
+  'an object stays while its name stands in Git under a kind that nobody serves',
+  patient,
+  async ({ plane, namespace }) => {
+    await using world = await gardenWorld(plane, namespace, {
+      'web.yaml': deployment('web', { namespace }),
+      'a.yaml': configMap('a', namespace),
+      'b.yaml': configMap('b', namespace),
+    })
+    const elsewhere = deployment('web', { namespace }).replace('kind: Deployment', 'kind: Deploymnet')
+
+    await world.sync({ 'web.yaml': elsewhere, 'a.yaml': null })
+
+    expect(await world.object('deployments', 'web')).toBeDefined()
+    expect(await world.object('configmaps', 'a')).toBeUndefined()
+  },
+)
+
+test(
+  'an object that failed and is ignored since is in nobody’s way',
+  patient,
+  async ({ plane, namespace }) => {
+    const broken = deployment('web', { namespace }).replace('replicas: 2', 'replicas: many')
+    await using world = await gardenWorld(plane, namespace, {
+      'web.yaml': broken,
+      'a.yaml': configMap('a', namespace),
+    })
+
+    const ignored = broken.replace('name: web\n', 'name: web\n  annotations: {"fluxcd.io/ignore": "true"}\n')
+    await world.sync({ 'web.yaml': ignored, 'a.yaml': null })
+
+    expect(await world.object('configmaps', 'a')).toBeUndefined()
+    const from = world.agent.log.length
+    await world.sync({ 'b.yaml': configMap('b', namespace) })
+    expect(world.agent.log.slice(from).join('\n')).not.toMatch(/resource=\S+\/web .*code=/)
+  },
+)
+
+test(
+  'a kind whose definition is gone keeps nothing from being deleted',
+  patient,
+  async ({ plane, namespace }) => {
+    const kind = `Gone${namespace.slice(5)}`
+    const name = `${kind.toLowerCase()}.test.example.com`
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+    const served = `/apis/test.example.com/v1/namespaces/${namespace}/${kind.toLowerCase()}`
+    await request(plane, 'POST', path, {
+      metadata: { name },
+      spec: {
+        group: 'test.example.com',
+        scope: 'Namespaced',
+        names: { plural: kind.toLowerCase(), kind },
+        versions: [
+          { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } },
+        ],
+      },
+    })
+    await eventually(async () => (await request(plane, 'GET', served)).status === 200, 'the kind')
+    await using world = await gardenWorld(plane, namespace, {
+      'a.yaml': configMap('a', namespace),
+      'b.yaml': configMap('b', namespace),
+    })
+    await request(plane, 'DELETE', `${path}/${name}`)
+    await eventually(async () => (await request(plane, 'GET', served)).status === 404, 'the kind gone')
+
+    await world.sync({ 'b.yaml': null })
+
+    expect(await world.object('configmaps', 'b')).toBeUndefined()
+    expect(world.agent.log.join('\n')).not.toContain('err="garbage collection:')
   },
 )

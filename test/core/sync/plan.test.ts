@@ -4,7 +4,13 @@ import type { JsonObject } from '../../../src/core/json.ts'
 import { parseManifestFile } from '../../../src/core/manifest/document.ts'
 import { assembleManifests, type LoadedResource } from '../../../src/core/manifest/load.ts'
 import { parseResourceId, type ResourceId } from '../../../src/core/resource/id.ts'
-import { changedIds, type MarkedObject, planPrune, planSync } from '../../../src/core/sync/plan.ts'
+import {
+  type Awaited,
+  changedIds,
+  type MarkedObject,
+  planPrune,
+  planSync,
+} from '../../../src/core/sync/plan.ts'
 
 /** A cluster as small as it can be: applying a plan stores the object, pruning takes it away. */
 
@@ -56,7 +62,13 @@ function startCluster() {
     /** One sync of these manifests. @returns what was pruned, left and skipped */
     sync(
       manifests: readonly string[],
-      { prune = true, fails = [] as ResourceId[], namespaces = [] as string[], budget = 0 } = {},
+      {
+        prune = true,
+        fails = [] as ResourceId[],
+        namespaces = [] as string[],
+        budget = 0,
+        awaited = [] as Awaited[],
+      } = {},
     ) {
       const plan = planSync({
         desired: load(manifests),
@@ -74,6 +86,7 @@ function startCluster() {
         checksums: plan.checksums,
         allowedNamespaces: namespaces,
         syncSet,
+        awaited,
         budget,
       })
       if (prune) for (const { id } of gone.flat()) objects.delete(id)
@@ -180,6 +193,7 @@ describe('garbage collection', () => {
       checksums: new Map([[dep2Id, 'sum']]),
       allowedNamespaces: [],
       syncSet: 'other',
+      awaited: [],
       budget: 0,
     })
 
@@ -196,7 +210,9 @@ describe('garbage collection', () => {
 
         const held = load(after)
         expect(pruned.flat().filter((id) => held.has(id))).toEqual([])
-        if (after.length > 0) expect(cluster.ids()).toEqual([...held.keys()].sort())
+        const inUse = (id: string) => /namespace\/(foobar|other)$/.test(id)
+        const left = cluster.ids().filter((id) => held.has(id) || !inUse(id))
+        if (after.length > 0) expect(left).toEqual([...held.keys()].sort())
       }),
     )
   })
@@ -209,6 +225,30 @@ describe('garbage collection', () => {
 
     expect(pruned).toEqual([])
     expect(kept).toEqual([`${dep1Id} nothing-in-git`, '<cluster>:namespace/foobar nothing-in-git'])
+  })
+
+  test.each([
+    { awaited: [{ namespace: 'foobar' }], kept: [`${dep2Id} awaits`, `${dep1Id} awaits`] },
+    { awaited: [{ name: 'dep1' }], kept: [`${dep1Id} awaits`] },
+    { awaited: [{ namespace: 'other' }, { name: 'dep3' }], kept: [] },
+  ])('keeps what may be replaced by $awaited until that is there', ({ awaited, kept }) => {
+    const cluster = startCluster()
+    cluster.sync([ns1, dep1, dep2])
+
+    expect(cluster.sync([ns1], { awaited }).kept).toEqual(kept)
+
+    cluster.sync([ns1])
+    expect(cluster.ids()).toEqual(['<cluster>:namespace/foobar'])
+  })
+
+  test('keeps a Namespace that may go while Git has something in it', () => {
+    const cluster = startCluster()
+    cluster.sync([ns1, dep1, ns3])
+
+    expect(cluster.sync([dep1, ns3])).toMatchObject({
+      pruned: [],
+      kept: ['<cluster>:namespace/foobar in-use'],
+    })
   })
 
   test.each([
