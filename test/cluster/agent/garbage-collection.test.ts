@@ -70,6 +70,10 @@ async function gardenWorld(
   }
 }
 
+/** A ConfigMap for each name, in a file of its own. */
+const settings = (namespace: string, ...names: readonly string[]) =>
+  Object.fromEntries(names.map((name) => [`${name}.yaml`, configMap(name, namespace)]))
+
 const annotated = (manifest: string, annotation: string) =>
   manifest.replace(/\}\ndata/, `, annotations: {${annotation}}}\ndata`)
 
@@ -139,10 +143,7 @@ test(
   'what left Git while fluxd was away is deleted when it comes back',
   patient,
   async ({ plane, namespace }) => {
-    await using world = await gardenWorld(plane, namespace, {
-      'a.yaml': configMap('a', namespace),
-      'b.yaml': configMap('b', namespace),
-    })
+    await using world = await gardenWorld(plane, namespace, settings(namespace, 'a', 'b'))
     await world.stop()
     await world.upstream.commit({ 'b.yaml': null })
 
@@ -154,9 +155,8 @@ test(
 )
 
 test('a dry run only tells, and wins over deleting', patient, async ({ plane, namespace }) => {
-  const files = { 'a.yaml': configMap('a', namespace), 'b.yaml': configMap('b', namespace) }
   const args = ['--sync-garbage-collection', '--sync-garbage-collection-dry']
-  await using world = await gardenWorld(plane, namespace, files, { args })
+  await using world = await gardenWorld(plane, namespace, settings(namespace, 'a', 'b'), { args })
 
   await world.sync({ 'b.yaml': null })
 
@@ -165,8 +165,7 @@ test('a dry run only tells, and wins over deleting', patient, async ({ plane, na
 })
 
 test('without the flag, what leaves Git stays', patient, async ({ plane, namespace }) => {
-  const files = { 'a.yaml': configMap('a', namespace), 'b.yaml': configMap('b', namespace) }
-  await using world = await gardenWorld(plane, namespace, files, { args: [] })
+  await using world = await gardenWorld(plane, namespace, settings(namespace, 'a', 'b'), { args: [] })
 
   await world.sync({ 'b.yaml': null })
 
@@ -207,9 +206,7 @@ test(
 )
 
 test('more than the budget is held', patient, async ({ plane, namespace }) => {
-  const files = Object.fromEntries(
-    ['a', 'b', 'c'].map((name) => [`${name}.yaml`, configMap(name, namespace)]),
-  )
+  const files = settings(namespace, 'a', 'b', 'c')
   const args = ['--sync-garbage-collection', '--sync-garbage-collection-budget=1']
   await using world = await gardenWorld(plane, namespace, files, { args })
 
@@ -339,10 +336,7 @@ test(
       },
     })
     await eventually(async () => (await request(plane, 'GET', served)).status === 200, 'the kind')
-    await using world = await gardenWorld(plane, namespace, {
-      'a.yaml': configMap('a', namespace),
-      'b.yaml': configMap('b', namespace),
-    })
+    await using world = await gardenWorld(plane, namespace, settings(namespace, 'a', 'b'))
     await request(plane, 'DELETE', `${path}/${name}`)
     await eventually(async () => (await request(plane, 'GET', served)).status === 404, 'the kind gone')
 
