@@ -130,6 +130,9 @@ export function createApplier({
   }
 }
 
+/** Failures that aren't one object's or one kind's own: nothing else can succeed either. */
+export const endsPass: ReadonlySet<string> = new Set(['CLUSTER_UNREACHABLE', 'CLUSTER_DENIED'])
+
 export function kindKey(apiVersion: string, kind: string): string {
   return `${apiVersion} ${kind}`
 }

@@ -9,7 +9,7 @@ import { apiVersionOf, type Cluster, type ResourceType } from '../ports/cluster.
 import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
-import { resourceName } from './applier.ts'
+import { endsPass, resourceName } from './applier.ts'
 import { type LiveObject, readLiveObject } from './collection.ts'
 import type { PruneMode } from './config.ts'
 import { listEverywhere } from './live-objects.ts'
@@ -68,8 +68,6 @@ const neverListed = new Set(['ComponentStatus', 'Endpoints', 'Event'])
 /** Where an object stands that is in no file any more. */
 const inCluster = { path: '<cluster>', source: '<cluster>' }
 const parallelDeletes = 64
-/** Failures that aren't one object's or one kind's. */
-const endsPass = new Set<string>(['CLUSTER_UNREACHABLE', 'CLUSTER_DENIED'])
 /** How many of many are named in one line of the log. */
 const namedAtMost = 20
 const brakes: readonly KeepReason[] = ['nothing-in-git', 'over-budget']

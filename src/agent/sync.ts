@@ -11,7 +11,7 @@ import type { Log } from '../ports/log.ts'
 import type { Metrics } from '../ports/metrics.ts'
 import { formatDuration } from '../runtime/flags.ts'
 import type { Turn } from '../runtime/queue.ts'
-import { createApplier } from './applier.ts'
+import { createApplier, endsPass } from './applier.ts'
 import type { ClusterView } from './cluster-view.ts'
 import type { LiveObject } from './collection.ts'
 import type { DriftMode, PruneMode } from './config.ts'
@@ -94,8 +94,6 @@ type Checksums = ReadonlyMap<ResourceId, string>
 
 /** Applies in flight at once, over one connection. */
 const parallelApplies = 64
-/** Failures that aren't an object's own. */
-const endsPass = new Set<string>(['CLUSTER_UNREACHABLE', 'CLUSTER_DENIED'])
 
 export function createSyncer(options: SyncerOptions): Syncer {
   const { repository, cluster, view, marker, clock, metrics } = options
